@@ -1,0 +1,186 @@
+"""The database: SQLite (WAL) or PostgreSQL behind one small class.
+
+Stores declare their tables on `metadata` and receive a connection; they never commit. Services open
+`Context.transaction` (one writer at a time on SQLite, ``BEGIN IMMEDIATE``) or `Context.reading`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import MetaData, event
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import DateTime, TypeDecorator
+
+from af.core.errors import Unavailable
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_SQLITE_READERS = 4
+_POSTGRES_POOL = 10
+_BUSY_MILLISECONDS = 10_000
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite keeps no time zone, so it is removed on the way in and restored on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "times are always aware"
+        return (
+            value.astimezone(UTC).replace(tzinfo=None)
+            if dialect.name == "sqlite"
+            else value
+        )
+
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        return (
+            value.replace(tzinfo=UTC)
+            if value is not None and value.tzinfo is None
+            else value
+        )
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database refused or did not answer."""
+
+    code = "database_unavailable"
+    number = 1102
+    explain = "The database could not be reached or is locked by other work. Check AF_DATABASE_URL and `af doctor`."
+
+
+def async_url(database_url: str, sqlite_path: Path) -> URL:
+    """The SQLAlchemy URL for the ``AF_DATABASE_URL`` setting; empty means the SQLite file."""
+    if not database_url:
+        return URL.create("sqlite+aiosqlite", database=str(sqlite_path))
+    url = make_url(database_url)
+    if url.drivername in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+asyncpg")
+    if url.drivername == "sqlite":
+        return url.set(drivername="sqlite+aiosqlite")
+    return url
+
+
+class Database:
+    """Connections to one database. ``dialect`` is ``sqlite`` or ``postgresql``."""
+
+    def __init__(self, url: URL, *, read_only: bool = False) -> None:
+        self.url = url
+        self.dialect = url.get_backend_name()
+        self._write_lock = asyncio.Lock()
+        if self.dialect == "sqlite":
+            self._readers = _sqlite_engine(
+                url, pool_size=_SQLITE_READERS, read_only=True
+            )
+            self._writer = (
+                self._readers
+                if read_only
+                else _sqlite_engine(url, pool_size=1, read_only=False)
+            )
+        else:
+            self._writer = self._readers = create_async_engine(
+                url,
+                pool_size=_POSTGRES_POOL,
+                max_overflow=0,
+                pool_pre_ping=True,
+                pool_timeout=10,
+            )
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reads: one consistent snapshot, no write lock."""
+        with _as_unavailable():
+            async with self._readers.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that commits at the end of the block and rolls back if it raises."""
+        with _as_unavailable():
+            if self.dialect != "sqlite":
+                async with self._writer.begin() as connection:
+                    yield connection
+                return
+            async with self._write_lock, self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        await self._readers.dispose()
+        if self._writer is not self._readers:
+            await self._writer.dispose()
+
+
+def _sqlite_engine(url: URL, *, pool_size: int, read_only: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=30
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = (
+            None  # the driver must not open transactions by itself: `begin` below does
+        )
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+        else:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute(
+                "PRAGMA synchronous = FULL"
+            )  # what was acknowledged survives a power cut
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextlib.contextmanager
+def _as_unavailable() -> Any:
+    """Turn "cannot connect", "locked" and "disk full" into an `Error`; constraint violations pass through."""
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseUnavailable(
+            "The database is not available.", detail=str(error.orig)
+        ) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable(
+                "The database connection was lost.", detail=str(error.orig)
+            ) from error
+        raise
+    except (OSError, TimeoutError) as error:
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            raise DatabaseUnavailable(
+                "The database did not answer.", detail=str(error)
+            ) from error
+        raise

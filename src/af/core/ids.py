@@ -1,0 +1,56 @@
+"""Typed, sortable identifiers: ``dep_01jd8w3k2c`` + 16 random characters.
+
+The ten characters after the prefix are the creation time in milliseconds (base32hex keeps the order of the numbers),
+so ids sort by age. The sixteen after it are 80 random bits in lower-case RFC 4648 base32; on their own they are the
+*label* of a deployment's address, ``<label>--<slug>``.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from datetime import datetime
+from typing import NewType
+
+UserId = NewType("UserId", str)
+ProjectId = NewType("ProjectId", str)
+TokenId = NewType("TokenId", str)
+SessionId = NewType("SessionId", str)
+SiteId = NewType("SiteId", str)
+DeploymentId = NewType("DeploymentId", str)
+PinId = NewType("PinId", str)
+
+USER = "usr"
+PROJECT = "prj"
+TOKEN = "tok"
+SESSION = "ses"
+SITE = "sit"
+DEPLOYMENT = "dep"
+PIN = "pin"
+
+_TIME_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_TIME_LENGTH = 10
+_RANDOM_BYTES = 10
+_PATTERN = re.compile(r"[a-z]{3}_[0-9a-v]{10}[a-z2-7]{16}")
+
+
+def new(prefix: str, now: datetime) -> str:
+    """A fresh id of the kind that ``prefix`` names."""
+    millis = int(now.timestamp() * 1000)
+    digits = []
+    for _ in range(_TIME_LENGTH):
+        millis, digit = divmod(millis, 32)
+        digits.append(_TIME_DIGITS[digit])
+    random = base64.b32encode(secrets.token_bytes(_RANDOM_BYTES)).decode().lower()
+    return f"{prefix}_{''.join(reversed(digits))}{random}"
+
+
+def label(identifier: str) -> str:
+    """The 16 random characters of an id."""
+    return identifier[-16:]
+
+
+def is_id(prefix: str, text: str) -> bool:
+    """Whether ``text`` has the shape of an id of this kind."""
+    return text.startswith(prefix + "_") and _PATTERN.fullmatch(text) is not None

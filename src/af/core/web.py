@@ -1,0 +1,174 @@
+"""What REST edges share: a context per request, bounded bodies, and errors as ``application/problem+json``.
+
+A domain's ``http.py`` exports ``routes``; its endpoints take a Starlette `Request`, call `context`, one service
+function, and return a response. `RequestContext` wraps the application once and does the rest.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from af.core.clock import monotonic
+from af.core.context import Actor, ActorKind, Context, Platform
+from af.core.errors import Error, Internal, InvalidInput, TooLarge
+from af.core.ids import ProjectId
+
+Authenticate = Callable[[Context, HTTPConnection], Awaitable[Actor]]
+T = TypeVar("T")
+
+JSON_BYTES_MAX = 4 << 20
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def context(request: HTTPConnection) -> Context:
+    """The context that `RequestContext` made for this request."""
+    ctx: Context = request.scope["af.context"]
+    return ctx
+
+
+def json_response(
+    value: object, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """A JSON response; dataclasses, datetimes and bytes-free builtins are encoded by msgspec."""
+    return Response(
+        msgspec.json.encode(value), status, headers, media_type="application/json"
+    )
+
+
+async def body(request: Request, limit_bytes: int) -> bytes:
+    """The whole body, or `TooLarge` before more than the limit is held."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in stream(request, limit_bytes):
+        size += len(part)
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def stream(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
+    """The body in parts as they arrive, or `TooLarge` once it exceeds the limit."""
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit_bytes:
+            raise TooLarge(f"The body is larger than {limit_bytes} bytes.")
+        if part:
+            yield part
+
+
+async def json_body(
+    request: Request, shape: type[T], limit_bytes: int = JSON_BYTES_MAX
+) -> T:
+    """The JSON body as ``shape`` (a dataclass or msgspec type); wrong shapes name the field."""
+    try:
+        return msgspec.json.decode(await body(request, limit_bytes), type=shape)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"The body does not fit: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput("The body is not JSON.", detail=str(error)) from error
+
+
+def problem(error: Error, request_id: str) -> Response:
+    """An error as RFC 9457 ``application/problem+json``."""
+    document: dict[str, Any] = {
+        "type": f"about:blank#{error.reference}",
+        "title": error.kind,
+        "status": error.http_status,
+        "detail": error.message,
+        "code": error.code,
+        "reference": error.reference,
+        "requestId": request_id,
+    }
+    if error.hint:
+        document["hint"] = error.hint
+    if error.field:
+        document["field"] = error.field
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(
+        msgspec.json.encode(document),
+        error.http_status,
+        headers,
+        media_type="application/problem+json",
+    )
+
+
+def as_error(error: Exception, log: structlog.stdlib.BoundLogger) -> Error:
+    """The `Error` to show for ``error``; a bug is logged with its traceback and shown without its text."""
+    if isinstance(error, Error):
+        if error.detail:
+            log.info("request refused", code=error.code, detail=error.detail)
+        return error
+    log.error("internal error", exc_info=error)
+    return Internal(
+        "Something went wrong on our side.",
+        hint="Quote the request id when you report this.",
+    )
+
+
+class RequestContext:
+    """ASGI middleware: request id in, out and in the log; who asks; errors rendered; one access-log line."""
+
+    def __init__(
+        self, app: ASGIApp, platform: Platform, authenticate: Authenticate
+    ) -> None:
+        self.app = app
+        self.platform = platform
+        self.authenticate = authenticate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        address = scope["client"][0] if scope.get("client") else ""
+        ctx = self.platform.context(
+            Actor(ActorKind.ANONYMOUS, address=address), request_id=request_id
+        )
+        wished = headers.get("x-project-id")
+        if wished:
+            ctx = replace(ctx, selected_project_id=ProjectId(wished[:64]))
+        started = monotonic()
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            ctx = ctx.acting_as(await self.authenticate(ctx, HTTPConnection(scope)))
+            scope["af.context"] = ctx
+            await self.app(scope, receive, send_marked)
+        except Exception as error:  # the edge: every failure becomes a response
+            shown = as_error(error, ctx.log)
+            if status:
+                raise  # the response has begun: the server must cut the connection
+            await problem(shown, request_id)(scope, receive, send_marked)
+        finally:
+            ctx.log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=round((monotonic() - started) * 1000, 2),
+                address=address,
+            )
