@@ -1,0 +1,15 @@
+"""IPFS formats: CIDs, dag-pb blocks, UnixFS files and directories, CAR archives.
+
+Everything here computes; nothing here stores or sends. The importer hands each block to a `put` function it is given,
+the reader asks a `get` function for blocks by CID, and both run the same in the client and in the server. Bytes and
+CIDs are those that Kubo makes with the same import profile (`unixfs.PROFILES`).
+
+    cid        parse, print, make and verify content identifiers
+    varint     unsigned LEB128 integers
+    dagpb      the dag-pb and UnixFS messages
+    unixfs     import: files, symlinks, directories, whole trees -> blocks
+    export     read: resolve paths, list, read ranges, walk
+    hamt       the sharded-directory layout the two share
+    car        CAR archives, written and read as a stream
+    paths      which file names we accept
+"""

@@ -1,0 +1,236 @@
+"""A real Kubo, built once per machine from its public Go module, to check our bytes against.
+
+Nothing of Kubo is kept in this repository: a throwaway Go module in the user's cache folder requires it by version
+and `go build` compiles the command. The build takes minutes the first time and nothing afterwards.
+
+    python tests/support/kubo.py        build (or find) the binary and print its path
+
+Set `AF_KUBO_BINARY` to use a binary you already have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+VERSION = "v0.40.1"
+BUILD_TIMEOUT_SECONDS = 1800
+START_TIMEOUT_SECONDS = 60
+COMMAND_TIMEOUT_SECONDS = 300
+
+_GO_MOD = f"module alternatefutures.invalid/kubo\n\ngo 1.25\n\nrequire github.com/ipfs/kubo {VERSION}\n"
+# The import keeps `go build -mod=mod` from dropping the requirement.
+_TOOLS_GO = '//go:build tools\n\npackage tools\n\nimport _ "github.com/ipfs/kubo/cmd/ipfs"\n'
+
+
+def cache_directory() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "alternatefutures" / f"kubo-{VERSION}"
+
+
+@cache
+def kubo_binary() -> Path | None:
+    """The path of a working `ipfs` command, building it if need be; None (and a warning saying why) if impossible."""
+    path, reason = _find_or_build()
+    if path is None:
+        warnings.warn(f"Kubo is not available, parity tests are skipped: {reason}", stacklevel=2)
+    return path
+
+
+@cache
+def why_missing() -> str:
+    """The reason `kubo_binary()` returned None, for `pytest.skip`; empty when it is there."""
+    return _find_or_build()[1]
+
+
+@cache
+def _find_or_build() -> tuple[Path | None, str]:
+    given = os.environ.get("AF_KUBO_BINARY")
+    if given:
+        return (Path(given), "") if os.access(given, os.X_OK) else (None, f"AF_KUBO_BINARY={given} is not executable")
+    home = cache_directory()
+    binary = home / "ipfs"
+    if binary.exists():
+        return binary, ""
+    if shutil.which("go") is None:
+        return None, "go is not installed (Kubo is built from its Go module)"
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes: one builds, the others wait
+        if binary.exists():
+            return binary, ""
+        return _build(home, binary)
+
+
+def _build(home: Path, binary: Path) -> tuple[Path | None, str]:
+    (home / "go.mod").write_text(_GO_MOD)
+    (home / "tools.go").write_text(_TOOLS_GO)
+    partial = home / "ipfs.partial"
+    command = ["go", "build", "-mod=mod", "-trimpath", "-o", str(partial), "github.com/ipfs/kubo/cmd/ipfs"]
+    if shutil.which("nice"):
+        command = ["nice", "-n", "15", *command]
+    try:
+        done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=BUILD_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None, f"building Kubo took more than {BUILD_TIMEOUT_SECONDS} s"
+    if done.returncode != 0:
+        (home / "build.log").write_text(done.stderr)
+        return None, f"building Kubo failed (see {home / 'build.log'}): {done.stderr.strip()[-500:]}"
+    partial.replace(binary)
+    return binary, ""
+
+
+class KuboRepository:
+    """An offline IPFS repository in `directory`: no bootstrap peers, no routing, no DNS, loopback only."""
+
+    def __init__(self, binary: Path, directory: Path, *, sync: bool = False) -> None:
+        self.binary = binary
+        self.directory = directory
+        self._environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(directory),
+            "IPFS_PATH": str(directory / "repo"),
+            "IPFS_TELEMETRY": "off",
+            "DO_NOT_TRACK": "1",
+        }
+        if not (directory / "repo" / "config").exists():
+            self.run("init", "--empty-repo", "--profile=test")
+            self._configure(sync)
+
+    def run(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+        """Runs `ipfs <arguments>` and returns its output; raises RuntimeError with what it said on failure."""
+        done = subprocess.run(
+            [str(self.binary), *arguments],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=self._environment,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"ipfs {' '.join(arguments[:4])}: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout
+
+    def _configure(self, sync: bool) -> None:
+        path = self.directory / "repo" / "config"
+        config: dict[str, Any] = json.loads(path.read_text())
+        config["Addresses"] = {
+            **config["Addresses"],
+            "Swarm": [],
+            "API": "/ip4/127.0.0.1/tcp/0",
+            "Gateway": "/ip4/127.0.0.1/tcp/0",
+        }
+        config["Bootstrap"] = []
+        config["AutoConf"] = {"Enabled": False}
+        config["Routing"] = {**config.get("Routing", {}), "Type": "none", "DelegatedRouters": []}
+        config["Discovery"] = {"MDNS": {"Enabled": False}}
+        config["DNS"] = {"Resolvers": {}}
+        config["Ipns"] = {**config.get("Ipns", {}), "DelegatedPublishers": []}
+        config["Gateway"] = {**config.get("Gateway", {}), "NoFetch": True}
+        config["Plugins"] = {"Plugins": {"telemetry": {"Disabled": True}}}
+        for mount in config["Datastore"]["Spec"].get("mounts", []):
+            if "sync" in mount.get("child", mount):
+                mount.get("child", mount)["sync"] = sync
+        path.write_text(json.dumps(config, indent=2))
+        spec = config["Datastore"]["Spec"]
+        if spec.get("type") != "mount" and "mounts" not in spec:
+            raise RuntimeError(f"unexpected Kubo datastore: {spec}")
+
+
+class KuboDaemon:
+    """`with KuboDaemon(binary) as kubo:` a running offline daemon on free loopback ports, gone afterwards."""
+
+    def __init__(self, binary: Path, *, sync: bool = False) -> None:
+        self._binary = binary
+        self._sync = sync
+        self._stack = contextlib.ExitStack()
+        self.repository: KuboRepository
+        self.api_url = ""
+        self.gateway_url = ""
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kubo-")))
+            self.repository = KuboRepository(self._binary, directory, sync=self._sync)
+            log = stack.enter_context((directory / "daemon.log").open("wb"))
+            process = subprocess.Popen(
+                [str(self._binary), "daemon", "--offline"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.repository._environment,
+            )
+            stack.callback(_stop, process)
+            self._wait_until_ready(process, directory)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], directory: Path) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            text = (directory / "daemon.log").read_text(errors="replace")
+            if "Daemon is ready" in text:
+                self.api_url = _address_after(text, "RPC API server listening on")
+                self.gateway_url = _address_after(text, "Gateway server listening on")
+                return
+            time.sleep(0.05)
+        text = (directory / "daemon.log").read_text(errors="replace")
+        raise RuntimeError(f"the Kubo daemon did not start: {text[-1000:]}")
+
+    def call(self, path: str, timeout_seconds: float = 60) -> bytes:
+        """POSTs to the RPC API, e.g. `call("/api/v0/version")`."""
+        request = urllib.request.Request(self.api_url + path, method="POST")
+        with urllib.request.urlopen(request, timeout=timeout_seconds) as response:
+            body: bytes = response.read()
+        return body
+
+
+def _address_after(log: str, label: str) -> str:
+    """Turns the log line `… listening on /ip4/127.0.0.1/tcp/4001` into `http://127.0.0.1:4001`."""
+    for line in log.splitlines():
+        if label in line:
+            _, _, host, _, port = line.split(label, 1)[1].strip().split("/")[:5]
+            return f"http://{host}:{port}"
+    raise RuntimeError(f"no '{label}' in the Kubo log")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def temporary_repository(binary: Path) -> Iterator[KuboRepository]:
+    with tempfile.TemporaryDirectory(prefix="kubo-") as directory:
+        yield KuboRepository(binary, Path(directory))
+
+
+if __name__ == "__main__":
+    found = kubo_binary()
+    sys.stdout.write(f"{found or why_missing()}\n")
+    sys.exit(0 if found else 1)
