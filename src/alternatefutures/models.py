@@ -1,0 +1,92 @@
+"""What the platform returns, as values. Times are ISO-8601 text in UTC, sizes bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+Model = TypeVar("Model")
+
+_STATES = {"SUCCESS": "ready", "FAILED": "failed", "CANCELED": "canceled"}
+
+
+def state(status: str) -> str:
+    """A deployment's status in the words of the command line: ``ready``, ``failed``, ``canceled`` are final."""
+    return _STATES.get(status, status.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: str
+    email: str | None
+    username: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    id: str
+    name: str
+    slug: str
+    createdAt: str  # noqa: N815 - wire names, so that --json needs no translation
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    id: str
+    status: str
+    cid: str
+    url: str
+    siteId: str  # noqa: N815
+    production: bool
+    current: bool
+    files: int | None
+    bytes: int | None
+    message: str | None
+    createdAt: str  # noqa: N815
+    error: dict[str, Any] | None
+    rejectedRules: list[dict[str, Any]]  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    id: str
+    slug: str
+    name: str
+    url: str
+    createdAt: str  # noqa: N815
+    currentDeployment: Deployment | None = None  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    id: str
+    name: str
+    scopes: list[str]
+    expiresAt: str | None  # noqa: N815
+    lastUsedAt: str | None  # noqa: N815
+    createdAt: str  # noqa: N815
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    cid: str
+    name: str | None
+    size: int | None
+    createdAt: str  # noqa: N815
+
+
+def build(model: type[Model], document: dict[str, Any]) -> Model:
+    """``model`` from a GraphQL object; fields that the model does not know are left out."""
+    known = {f.name for f in fields(model)}  # type: ignore[arg-type]
+    values = {name: value for name, value in document.items() if name in known}
+    if model is Deployment:
+        values["status"] = state(values["status"])
+    if model is Site and values.get("currentDeployment"):
+        values["currentDeployment"] = build(Deployment, values["currentDeployment"])
+    return model(**values)
+
+
+def as_document(model: Any) -> dict[str, Any]:
+    """A model as the object that ``--json`` prints."""
+    return asdict(model)
