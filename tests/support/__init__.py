@@ -1,0 +1,1 @@
+"""Real parts for tests: servers, browsers and programs that are started, awaited and always stopped."""
