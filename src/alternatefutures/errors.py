@@ -105,7 +105,9 @@ class BuildNeeded(SdkError):
     code = "build_needed"
     number = 9007
     exit_code = 3
-    explain = "The folder has a build script but no built output. Build it, then run `af deploy` again or name the output."
+    explain = (
+        "The folder has a build script but no built output. Build it, then run `af deploy` again or name the output."
+    )
 
 
 class NotFoundHere(SdkError):
@@ -114,7 +116,9 @@ class NotFoundHere(SdkError):
     code = "not_found_here"
     number = 9008
     exit_code = 5
-    explain = "No site, project, profile or deployment with this name was found. The lists (`af sites list` …) show what is."
+    explain = (
+        "No site, project, profile or deployment with this name was found. The lists (`af sites list` …) show what is."
+    )
 
 
 class ConfigError(SdkError):

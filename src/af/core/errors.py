@@ -1,7 +1,7 @@
 """The closed set of error kinds.
 
 Every failure that a caller can act on is one of these kinds. A domain subclasses a kind and gives it a stable
-``code`` and a ``number`` (shown as ``AF<number>``, explained offline by ``af explain``). Each edge renders an error once:
+``code`` and a ``number`` (shown as ``AF<number>``, explained offline by ``af explain``). Each edge renders it once:
 GraphQL ``extensions``, REST ``application/problem+json``, CLI ``error[AF…]``. Anything that is not an `Error` is a bug
 and reaches the caller as `Internal`, without its text.
 """
@@ -21,9 +21,7 @@ class Error(Exception):
     http_status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 70
     retryable: ClassVar[bool] = False
-    explain: ClassVar[str] = (
-        "The platform failed in a way that it did not foresee. The log has the cause."
-    )
+    explain: ClassVar[str] = "The platform failed in a way that it did not foresee. The log has the cause."
     """One paragraph for ``af explain`` and ``docs/reference/errors.md``: what leads here and how to get out."""
 
     def __init__(

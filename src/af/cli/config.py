@@ -1,0 +1,160 @@
+"""Where ``af`` keeps and finds what it needs: the credentials file of the user, the project file of a folder.
+
+Order of precedence: environment (``AF_*``, then ``FLEEK_*``), then the active profile, then the defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alternatefutures.client import DEFAULT_URL
+from alternatefutures.errors import ConfigError, NotFoundHere
+
+PROJECT_FILES = (
+    "af.json",
+    "af.toml",
+    "af.config.json",
+    "af.config.js",
+    "af.config.ts",
+    "fleek.config.json",
+    "fleek.config.js",
+    "fleek.config.ts",
+)
+_SCRIPT_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The platform to talk to, and as whom."""
+
+    url: str
+    token: str
+    project_id: str
+    profile: str
+
+
+@dataclass(slots=True)
+class Credentials:
+    """The credentials file: ``{"active": name, "profiles": {name: {"apiUrl", "token", "projectId"}}}``."""
+
+    active: str = ""
+    profiles: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """What a project file says: the site's slug and the folder with the built files."""
+
+    site: str | None = None
+    output: str | None = None
+    source: str | None = None
+
+
+def credentials_path() -> Path:
+    """``AF_CONFIG_DIR``, else ``XDG_CONFIG_HOME/alternatefutures``, else ``~/.config/alternatefutures``."""
+    folder = os.environ.get("AF_CONFIG_DIR")
+    if folder:
+        return Path(folder) / "credentials.json"
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "alternatefutures" / "credentials.json"
+
+
+def load_credentials() -> Credentials:
+    path = credentials_path()
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        return Credentials(str(stored.get("active", "")), {k: dict(v) for k, v in stored.get("profiles", {}).items()})
+    except FileNotFoundError:
+        return Credentials()
+    except (ValueError, AttributeError, TypeError, OSError) as error:
+        raise ConfigError(
+            f"{path} cannot be read.", cause=str(error), hint="Mend it, or remove it and run `af login`."
+        ) from error
+
+
+def save_credentials(credentials: Credentials) -> None:
+    """Write the file for its owner only (0600), replacing it in one step."""
+    path = credentials_path()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".credentials-")  # mkstemp makes it 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({"active": credentials.active, "profiles": credentials.profiles}, file, indent=2)
+    os.replace(temporary, path)
+
+
+def access(profile: str | None = None) -> Access:
+    """The address, token and project that apply now."""
+    stored = load_credentials()
+    name = profile or os.environ.get("AF_PROFILE") or stored.active
+    if (profile or os.environ.get("AF_PROFILE")) and name not in stored.profiles:
+        raise NotFoundHere(f"There is no profile {name!r}.", hint="`af login --profile NAME --token TOKEN` makes one.")
+    chosen = stored.profiles.get(name, {})
+    return Access(
+        url=os.environ.get("AF_API_URL") or chosen.get("apiUrl") or DEFAULT_URL,
+        token=os.environ.get("AF_TOKEN") or os.environ.get("FLEEK_TOKEN") or chosen.get("token", ""),
+        project_id=os.environ.get("AF_PROJECT_ID") or os.environ.get("FLEEK_PROJECT_ID") or chosen.get("projectId", ""),
+        profile=name,
+    )
+
+
+def project_file(folder: Path) -> ProjectFile:
+    """The first project file in ``folder``; an empty one when there is none."""
+    for name in PROJECT_FILES:
+        path = folder / name
+        if path.is_file():
+            return _interpret(_read(path), name)
+    return ProjectFile()
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.suffix == ".toml":
+            return tomllib.loads(path.read_text("utf-8"))
+        if path.suffix == ".json":
+            return json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{path.name} is not valid.", cause=str(error)) from error
+    return _evaluate(path)
+
+
+def _evaluate(path: Path) -> Any:
+    """The value that a JavaScript or TypeScript file exports; it is a program, so a runtime must be present."""
+    script = (
+        "const m = await import(process.argv[1]); let c = m.default ?? m;"
+        "if (typeof c === 'function') c = await c(); console.log(JSON.stringify(await c));"
+    )
+    node = shutil.which("node")
+    if node is None:
+        raise ConfigError(f"{path.name} is a program and no `node` was found.", hint="Write the settings in af.json.")
+    options = ["--experimental-strip-types"] if path.suffix == ".ts" else []
+    arguments = [node, *options, "--no-warnings", "--input-type=module", "-e", script, str(path.resolve())]
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=_SCRIPT_SECONDS, check=True)
+        return json.loads(done.stdout)
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip().splitlines()[-1:] or ["no output"]
+        raise ConfigError(f"{path.name} failed.", cause=reason[0], hint="Write the settings in af.json.") from error
+    except (subprocess.TimeoutExpired, ValueError) as error:
+        raise ConfigError(f"{path.name} exported nothing usable.", cause=str(error)) from error
+
+
+def _interpret(document: Any, name: str) -> ProjectFile:
+    """Both our shape (``site``, ``output``) and the original one (``sites: [{slug, distDir}]``)."""
+    if not isinstance(document, dict):
+        raise ConfigError(f"{name} must hold an object.", hint='For example {"site": "blog", "output": "dist"}.')
+    sites = document.get("sites")
+    first = sites[0] if isinstance(sites, list) and sites and isinstance(sites[0], dict) else {}
+    site = document.get("site") or first.get("slug")
+    output = document.get("output") or document.get("distDir") or first.get("distDir")
+    for key, value in (("site", site), ("output", output)):
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(f"{key!r} in {name} must be text.")
+    return ProjectFile(site=site, output=output, source=name)

@@ -1,0 +1,82 @@
+"""``af tokens``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from af.cli import output
+from af.cli.frame import Noun, State, verb
+
+_DURATION = re.compile(r"(\d{1,6})([hdwy])")
+_HOURS = {"h": 1, "d": 24, "w": 168, "y": 8766}
+
+
+@click.group(cls=Noun)
+def tokens() -> None:
+    """Create, list and revoke access tokens."""
+
+
+@verb(tokens, "create")
+@click.option("--name", required=True, help="What it is for.")
+@click.option("--scope", "scopes", multiple=True, help="all, or for example sites:write; may be repeated.")
+@click.option("--expires", help="Life of the token: 12h, 30d, 1y. By default it does not expire.")
+@click.option("--project", help="Limit it to one project (id).")
+def create(state: State, name: str, scopes: tuple[str, ...], expires: str | None, project: str | None) -> None:
+    """Make an access token. It is shown once, now."""
+    client = state.client()
+    made = client.create_token(
+        name,
+        scopes=[scope for text in scopes for scope in text.split(",")] or None,
+        expires_at=_expiry(expires),
+        project_id=project,
+    )
+    if state.json:
+        output.document(
+            {"id": made.id, "token": made.token, "name": made.name, "scopes": made.scopes, "expiresAt": made.expiresAt}
+        )
+        return
+    if not state.quiet:
+        output.note("Keep it now; it is not shown again:")
+    output.result(made.token or "")
+
+
+@verb(tokens, "list")
+def list_tokens(state: State) -> None:
+    """List your tokens (never their text)."""
+    from alternatefutures.models import as_document
+
+    found = state.client().tokens()
+    if state.json:
+        rows = [as_document(token) for token in found]
+        output.document({"data": [{k: v for k, v in row.items() if k != "token"} for row in rows]})
+        return
+    rows_text = [
+        (t.id, t.name, ",".join(t.scopes), (t.expiresAt or "never")[:10], (t.lastUsedAt or "never")[:19]) for t in found
+    ]
+    output.table(("ID", "NAME", "SCOPES", "EXPIRES", "LAST USED"), rows_text, empty="No token: `af tokens create`.")
+
+
+@verb(tokens, "revoke")
+@click.argument("token_id")
+def revoke(state: State, token_id: str) -> None:
+    """Revoke a token by its id; it stops working within seconds."""
+    state.client().revoke_token(token_id)
+    if state.json:
+        output.document({"id": token_id, "revoked": True})
+    elif not state.quiet:
+        output.note(f"Revoked {token_id}.")
+
+
+def _expiry(text: str | None) -> str | None:
+    from alternatefutures.errors import UsageError
+
+    if text is None:
+        return None
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is not a duration.", hint="Use hours, days, weeks or years: 12h, 30d, 2w, 1y.")
+    moment = datetime.now(UTC) + timedelta(hours=int(match[1]) * _HOURS[match[2]])  # tidy: the user's own clock
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,304 @@
+"""`Client`: the platform as Python values; one method per thing that `af` can do."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from alternatefutures import operations
+from alternatefutures.errors import ApiError, DeploymentFailed, NotFoundHere
+from alternatefutures.models import Deployment, Pin, Project, Site, Token, User, build
+from alternatefutures.transport import Transport, segment
+
+DEFAULT_URL = "http://localhost:8787"
+SLUG_LENGTH_MAX = 40
+_ATTEMPTS = 3
+_PAGES_MAX = 1000
+
+
+def slug_of(name: str) -> str:
+    """The slug that a name becomes: lower case, runs of other characters to ``-``, at most 40 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:SLUG_LENGTH_MAX].strip("-")
+
+
+class Client:
+    """Calls to one platform. Arguments fall back to ``AF_API_URL``, ``AF_TOKEN`` and ``AF_PROJECT_ID``."""
+
+    def __init__(self, *, url: str | None = None, token: str | None = None, project_id: str | None = None) -> None:
+        self.transport = Transport(
+            url or os.environ.get("AF_API_URL") or DEFAULT_URL,
+            token if token is not None else os.environ.get("AF_TOKEN", ""),
+            project_id or os.environ.get("AF_PROJECT_ID", ""),
+        )
+
+    # Who am I, projects, tokens
+
+    def me(self) -> User | None:
+        """The signed-in user, or `None` for an anonymous client."""
+        document = self.transport.graphql(operations.ME)["me"]
+        return build(User, document) if document else None
+
+    def projects(self) -> list[Project]:
+        return [build(Project, row) for row in self._pages(operations.PROJECTS, "projects")]
+
+    def project(self) -> Project:
+        """The project that calls act on: the selected one, else the only one, else the one called ``default``."""
+        found = self.projects()
+        wanted = self.transport.project_id
+        if wanted:
+            chosen = [p for p in found if wanted in (p.id, p.slug)]
+        else:
+            chosen = found if len(found) == 1 else [p for p in found if p.slug == "default"]
+        if not chosen:
+            raise NotFoundHere(
+                f"No project {wanted!r}." if wanted else "No project is selected.",
+                hint="Choose one: set AF_PROJECT_ID to an id from `af projects list`.",
+            )
+        self.transport.project_id = chosen[0].id
+        return chosen[0]
+
+    def create_project(self, name: str) -> Project:
+        data = self.transport.graphql(operations.CREATE_PROJECT, {"name": name}, idempotent=False)
+        return build(Project, data["createProject"])
+
+    def delete_project(self, project_id: str) -> None:
+        self.transport.graphql(operations.DELETE_PROJECT, {"id": project_id})
+
+    def tokens(self) -> list[Token]:
+        data = self.transport.graphql(operations.TOKENS)
+        return [build(Token, row) for row in data["personalAccessTokens"]["data"]]
+
+    def create_token(
+        self,
+        name: str,
+        *,
+        scopes: list[str] | None = None,
+        expires_at: str | None = None,
+        project_id: str | None = None,
+    ) -> Token:
+        variables = {"name": name, "scopes": scopes, "expiresAt": expires_at, "projectId": project_id}
+        data = self.transport.graphql(operations.CREATE_TOKEN, variables, idempotent=False)
+        return build(Token, data["createPersonalAccessToken"])
+
+    def revoke_token(self, token_id: str) -> None:
+        self.transport.graphql(operations.DELETE_TOKEN, {"id": token_id})
+
+    # Sites and deployments
+
+    def sites(self) -> list[Site]:
+        self._select_project()
+        return [build(Site, row) for row in self._pages(operations.SITES, "sites")]
+
+    def site(self, name: str) -> Site | None:
+        """The site with this id or slug."""
+        self._select_project()
+        if name.startswith("sit_"):
+            document = self.transport.graphql(operations.SITE, {"id": name})["site"]
+        else:
+            document = self._absent_is_none(operations.SITE_BY_SLUG, {"slug": name}, "siteBySlug")
+        return build(Site, document) if document else None
+
+    def create_site(self, name: str, *, slug: str | None = None) -> Site:
+        self._select_project()
+        data = self.transport.graphql(operations.CREATE_SITE, {"name": name, "slug": slug}, idempotent=False)
+        return build(Site, data["createSite"])
+
+    def rename_site(self, site_id: str, *, name: str | None = None, slug: str | None = None) -> Site:
+        variables = {"id": site_id, "name": name, "slug": slug}
+        return build(Site, self.transport.graphql(operations.UPDATE_SITE, variables)["updateSite"])
+
+    def delete_site(self, site_id: str) -> None:
+        self.transport.graphql(operations.DELETE_SITE, {"id": site_id})
+
+    def deployments(self, site_id: str) -> list[Deployment]:
+        rows = self.transport.graphql(operations.DEPLOYMENTS, {"siteId": site_id})["deployments"]
+        return [build(Deployment, row) for row in rows]
+
+    def deployment(self, deployment_id: str) -> tuple[Deployment, Site]:
+        document = self._absent_is_none(operations.DEPLOYMENT, {"id": deployment_id}, "deployment")
+        if not document:
+            raise NotFoundHere(f"No deployment {deployment_id}.", hint="`af sites deployments SITE` lists them.")
+        return build(Deployment, document), build(Site, document["site"])
+
+    def create_deployment(
+        self, site_id: str, cid: str, *, production: bool = True, message: str | None = None
+    ) -> Deployment:
+        """Make a root that the project already holds the site's new deployment; repeating it changes nothing."""
+        wanted = {"siteId": site_id, "cid": cid, "production": production, "message": message}
+        data = self.transport.graphql(operations.CREATE_DEPLOYMENT, {"data": wanted})
+        return build(Deployment, data["createDeployment"])
+
+    def promote(self, deployment_id: str) -> tuple[Deployment, Site]:
+        document = self.transport.graphql(operations.PROMOTE, {"id": deployment_id})["promoteDeployment"]
+        return build(Deployment, document), build(Site, document["site"])
+
+    def rollback(self, site_id: str, deployment_id: str | None = None) -> tuple[Deployment, Site]:
+        variables = {"siteId": site_id, "deploymentId": deployment_id}
+        document = self.transport.graphql(operations.ROLLBACK, variables, idempotent=deployment_id is not None)
+        return build(Deployment, document["rollbackSite"]), build(Site, document["rollbackSite"]["site"])
+
+    def diff(self, before: str, after: str) -> dict[str, Any]:
+        """What changed between two deployments: files with sizes, redirect and header rules."""
+        document: dict[str, Any] = self.transport.graphql(operations.DIFF, {"from": before, "to": after})
+        return document["deploymentDiff"]  # type: ignore[no-any-return]
+
+    def deployment_logs(self, deployment_id: str, *, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """What was recorded about a deployment, oldest first: ``{timestamp, level, message}``.
+
+        With ``follow`` it goes on with live entries until the deployment is final.
+        """
+        last = 0
+        for entry in self.transport.graphql(operations.DEPLOYMENT_LOGS, {"id": deployment_id})["deployment"]["logs"]:
+            last = int(entry.pop("id"))
+            yield entry
+        if not follow:
+            return
+        topic = segment(f"deployment:{deployment_id}")
+        path = f"/v1/projects/{segment(self._select_project())}/events?topic={topic}"
+        for event in self.transport.events(path, after=str(last)):
+            if isinstance(event.data, dict) and "message" in event.data:
+                yield {key: event.data.get(key) for key in ("timestamp", "level", "message")}
+            if isinstance(event.data, dict) and event.data.get("final"):
+                return
+
+    def deploy(
+        self,
+        folder: str | Path,
+        site: str,
+        *,
+        production: bool = True,
+        message: str | None = None,
+        profile: str = "unixfs-v1-2025",
+        hidden: bool = False,
+        report: Any = lambda _progress: None,
+    ) -> Any:
+        """Publish ``folder`` as the next deployment of ``site`` (id, slug or name; made when it does not exist).
+
+        Returns a `DeployResult`. Only blocks that the project does not hold are sent.
+        """
+        from af.protocols.ipfs import cid as cids
+        from af.protocols.ipfs.unixfs import PROFILES
+        from alternatefutures import deploy
+        from alternatefutures import folder as folders
+
+        started = time.monotonic()
+        plan = folders.plan(
+            Path(folder),
+            profile=PROFILES[profile],
+            hidden=hidden,
+            on_file=lambda files, size: report(deploy.Progress("hash", files=files, bytes=size)),
+        )
+        project = self._select_project()
+        target = self.site(site if site.startswith("sit_") else slug_of(site))
+        if target is None:
+            target = self.create_site(site)
+        root = cids.to_text(plan.root)
+        uploaded = deploy.Uploaded()
+        wanted = deploy.missing(self.transport, project, [plan.root])
+        for attempt in range(_ATTEMPTS):
+            if wanted:
+                absent = deploy.missing(self.transport, project, plan.blocks())
+                sent = deploy.upload(self.transport, project, plan, absent, report)
+                uploaded = deploy.Uploaded(uploaded.files + sent.files, uploaded.bytes + sent.bytes)
+            report(deploy.Progress("publish"))
+            try:
+                deployment = self.create_deployment(target.id, root, production=production, message=message)
+                break
+            except ApiError as error:
+                if error.code.lower() != "missing_blocks" or attempt == _ATTEMPTS - 1:
+                    raise
+                wanted = {plan.root}
+        if deployment.cid != root or deployment.status != "ready":
+            raise DeploymentFailed(f"The deployment ended as {deployment.status} with root {deployment.cid}.")
+        return deploy.DeployResult(
+            site=target,
+            deployment=deployment,
+            root=root,
+            files=plan.files,
+            bytes=plan.bytes,
+            uploaded=uploaded,
+            duration_ms=round((time.monotonic() - started) * 1000),
+            hidden_skipped=plan.hidden_skipped,
+        )
+
+    # Content
+
+    def pins(self) -> list[Pin]:
+        self._select_project()
+        return [build(Pin, row) for row in self._pages(operations.PINS, "pins")]
+
+    def add(self, path: str | Path, *, profile: str, hidden: bool, name: str | None, report: Any) -> tuple[Pin, Any]:
+        """Store a file or folder and pin its root; returns the pin and what was uploaded."""
+        from af.protocols.ipfs import cid as cids
+        from af.protocols.ipfs.unixfs import PROFILES
+        from alternatefutures import deploy
+        from alternatefutures import folder as folders
+
+        plan = folders.plan(Path(path), profile=PROFILES[profile], hidden=hidden)
+        project = self._select_project()
+        absent = deploy.missing(self.transport, project, plan.blocks())
+        uploaded = deploy.upload(self.transport, project, plan, absent, report)
+        variables = {"cid": cids.to_text(plan.root), "name": name or Path(path).resolve().name}
+        return build(Pin, self.transport.graphql(operations.CREATE_PIN, variables)["createPin"]), uploaded
+
+    def unpin(self, cid: str) -> None:
+        self._select_project()
+        self.transport.graphql(operations.DELETE_PIN, {"cid": cid})
+
+    def import_car(self, path: str | Path, *, public: bool = True) -> dict[str, Any]:
+        """Send a CAR file; roots need not be complete: the answer's ``complete`` says whether they are."""
+        source = Path(path)
+
+        def body() -> Iterator[bytes]:
+            with source.open("rb") as file:
+                while part := file.read(1 << 20):
+                    yield part
+
+        project = self._select_project()
+        target = f"/v1/projects/{segment(project)}/content/import?public={'true' if public else 'false'}"
+        reply = self.transport.request("POST", target, body=body, content_type="application/vnd.ipld.car")
+        return reply.json()  # type: ignore[no-any-return]
+
+    def export_car(self, cid: str) -> Iterator[bytes]:
+        """The DAG under ``cid`` as a CAR."""
+        project = self._select_project()
+        return self.transport.download(f"/v1/projects/{segment(project)}/content/{segment(cid)}.car")
+
+    def read_file(self, cid: str, path: str = "") -> Iterator[bytes]:
+        """The bytes of one file under ``cid``."""
+        project = self._select_project()
+        inner = "/".join(segment(part) for part in path.split("/") if part)
+        return self.transport.download(f"/v1/projects/{segment(project)}/content/{segment(cid)}/file/{inner}")
+
+    def storage_stats(self) -> dict[str, Any]:
+        return self.transport.graphql(operations.STORAGE_STATS)["blockStoreStats"]  # type: ignore[no-any-return]
+
+    def collect_garbage(self, *, dry_run: bool) -> dict[str, Any]:
+        return self.transport.graphql(operations.COLLECT, {"dryRun": dry_run})["collectGarbage"]  # type: ignore[no-any-return]
+
+    def scrub(self) -> dict[str, Any]:
+        return self.transport.graphql(operations.SCRUB)["scrubBlocks"]  # type: ignore[no-any-return]
+
+    def _select_project(self) -> str:
+        return self.transport.project_id or self.project().id
+
+    def _absent_is_none(self, query: str, variables: dict[str, Any], field: str) -> Any:
+        try:
+            return self.transport.graphql(query, variables)[field]
+        except ApiError as error:
+            if error.kind == "not_found":
+                return None
+            raise
+
+    def _pages(self, query: str, field: str) -> Iterator[dict[str, Any]]:
+        after: str | None = None
+        for _ in range(_PAGES_MAX):
+            page = self.transport.graphql(query, {"after": after})[field]
+            yield from page["data"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return
+            after = page["pageInfo"]["endCursor"]
