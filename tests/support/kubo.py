@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys

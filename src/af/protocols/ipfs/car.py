@@ -107,30 +107,30 @@ class CarReader:
         position = 0
         try:
             while True:
-                if self._part is _Part.FRAMES:
-                    found = self._next_frame(position)
-                    if found is None:
-                        if self._part is _Part.FRAMES:
-                            return
-                        continue
-                    cid, start, position = found
-                    with memoryview(self._buffer) as view:
-                        block = bytes(view[start:position])
-                    yield cid, block
-                else:
-                    after = self._next_header(position)
+                if self._next_part(position) is not _Part.FRAMES:
+                    after = self._read_other(position)
                     if after is None:
                         return
                     position = after
+                    continue
+                found = self._next_frame(position)
+                if found is None:
+                    return
+                cid, start, position = found
+                with memoryview(self._buffer) as view:
+                    block = bytes(view[start:position])
+                yield cid, block
         finally:
             del self._buffer[:position]
             self._start += position
 
+    def _next_part(self, position: int) -> _Part:
+        if self._part is _Part.FRAMES and self._payload_end == self._start + position:
+            self._part = _Part.V2_INDEX
+        return self._part
+
     def _next_frame(self, position: int) -> tuple[CID, int, int] | None:
         """(CID, start and end of the block) of the frame at `position`, or None if it is not all there yet."""
-        if self._payload_end is not None and self._start + position >= self._payload_end:
-            self._part = _Part.V2_INDEX
-            return None
         length_and_start = self._length_at(position, self._max_frame_bytes)
         if length_and_start is None:
             return None
@@ -165,20 +165,18 @@ class CarReader:
             raise InvalidCar(f"length {length:,} is over the limit of {limit:,} bytes", self._start + position)
         return length, position + size
 
-    def _next_header(self, position: int) -> int | None:
+    def _read_other(self, position: int) -> int | None:
         """Handles whatever stands before or after the frames; returns the offset after it, None to wait for more."""
         available = len(self._buffer) - position
-        if self._part is _Part.V2_HEADER:
-            return self._read_v2_header(position) if available >= _V2_HEADER_BYTES else None
-        if self._part is _Part.V2_PADDING:
-            skipped = min(available, self._skip_bytes)
-            self._skip_bytes -= skipped
-            if self._skip_bytes == 0:
-                self._part = _Part.V1_HEADER_IN_V2
-            return position + skipped if skipped or self._skip_bytes == 0 else None
-        if self._part is _Part.V2_INDEX:
-            return self._skip_index(position, available)
-        return self._read_header(position)
+        match self._part:
+            case _Part.V2_HEADER:
+                return self._read_v2_header(position) if available >= _V2_HEADER_BYTES else None
+            case _Part.V2_PADDING:
+                return self._skip_padding(position, available)
+            case _Part.V2_INDEX:
+                return self._skip_index(position, available)
+            case _:
+                return self._read_header(position)
 
     def _read_header(self, position: int) -> int | None:
         found = self._length_at(position, self._max_header_bytes)
@@ -186,6 +184,8 @@ class CarReader:
             return None
         length, start = found
         at = self._start + position
+        if self._payload_end is not None and self._start + start + length > self._payload_end:
+            raise InvalidCar("the inner header runs past the end of the CARv2 data", at)
         fields = _decode_header(bytes(self._buffer[start : start + length]), at)
         inner = self._part is _Part.V1_HEADER_IN_V2
         if fields == {"version": 2} and not inner:
@@ -217,6 +217,14 @@ class CarReader:
         self._payload_end = offset + size
         self._part = _Part.V2_PADDING
         return position + _V2_HEADER_BYTES
+
+    def _skip_padding(self, position: int, available: int) -> int | None:
+        skipped = min(available, self._skip_bytes)
+        self._skip_bytes -= skipped
+        if self._skip_bytes == 0:
+            self._part = _Part.V1_HEADER_IN_V2
+            return position + skipped
+        return position + skipped if skipped else None
 
     def _skip_index(self, position: int, available: int) -> int | None:
         assert self._payload_end is not None

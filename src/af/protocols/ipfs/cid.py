@@ -124,10 +124,8 @@ def from_bytes(data: bytes) -> CID:
 
 def read(buffer: bytes | bytearray | memoryview, offset: int = 0) -> tuple[CID, int]:
     """Reads the CID that starts at `offset`; returns it and the offset after it."""
-    if bytes(buffer[offset : offset + 2]) == _V0_PREFIX:
-        end = offset + 34
-    else:
-        end = _end_of_v1(buffer, offset)
+    is_v0 = bytes(buffer[offset : offset + 2]) == _V0_PREFIX
+    end = offset + 34 if is_v0 else _end_of_v1(buffer, offset)
     if end > len(buffer):
         raise InvalidCid("CID is cut short")
     return CID(bytes(buffer[offset:end])), end
@@ -290,7 +288,7 @@ _TO_BASE32 = bytes(_BASE32[value & 31] for value in range(256))
 
 
 def _to_base32_36(cid: CID) -> str:
-    """Base32 of 36 bytes (58 digits) in 1 µs; base64.b32encode takes four. 288 bits fill 64 digits with 32 zero bits."""
+    """Base32 of 36 bytes (58 digits) in 1 µs where base64.b32encode takes four. With 32 zero bits it is 64 digits."""
     bits = int.from_bytes(cid, "big") << 32
     bits = bits & _LOW_32 | (bits & _HIGH_32) << _SHIFT_32
     bits = bits & _LOW_16 | (bits & _HIGH_16) << _SHIFT_16

@@ -177,7 +177,7 @@ def _decode_link(block: bytes, position: int, end: int) -> Link:
 
 
 def decode_unixfs(data: bytes | None) -> UnixFS:
-    """Reads the UnixFS message in a node's Data. Unknown fields are skipped, as protobuf has it. Raises InvalidBlock."""
+    """Reads the UnixFS message in a node's Data. Unknown fields are skipped, as in protobuf. Raises InvalidBlock."""
     if data is None:
         raise InvalidBlock("UnixFS: the node has no Data")
     numbers: dict[int, int] = {}  # the singular varint fields; protobuf: the last one wins

@@ -1,4 +1,4 @@
-"""What can be wrong with IPFS data. All are ValueErrors: the caller was given bytes, a name or a path that is not right."""
+"""What can be wrong with IPFS data. All are ValueErrors: bytes, a name or a path that is not right."""
 
 from __future__ import annotations
 

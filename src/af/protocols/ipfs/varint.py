@@ -35,7 +35,7 @@ def size(value: int) -> int:
 
 
 def decode(buffer: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, int]:
-    """Reads a varint at `offset`; returns it and the offset after it. Refuses padded encodings and more than 63 bits."""
+    """Reads a varint at `offset`; returns it and the offset after it. Refuses padding and more than 63 bits."""
     end = min(len(buffer), offset + MAX_BYTES)
     value = shift = 0
     for position in range(offset, end):
