@@ -1,8 +1,8 @@
 """Read UnixFS back: resolve paths, list directories, read byte ranges, walk a whole DAG.
 
-Blocks come from `get(cid)`, which must return verified bytes or raise BlockMissing; only the blocks an answer needs are
-asked for. DAGs are hostile until proved otherwise: depth, entries and blocks are bounded (LimitExceeded), declared sizes
-are checked against what arrives (InvalidBlock). Identity CIDs carry their own bytes and are never asked for.
+Blocks come from `get(cid)`, which must return verified bytes or raise BlockMissing; only the blocks an answer needs
+are asked for. DAGs are hostile until proved otherwise: depth, entries and blocks are bounded (LimitExceeded), declared
+sizes are checked against what arrives (InvalidBlock). Identity CIDs carry their own bytes and are never asked for.
 """
 
 from __future__ import annotations
@@ -215,27 +215,23 @@ async def read_file(
     stop = _file_size(item) if end is None else min(end, _file_size(item))
     if start < 0 or start >= stop:
         return
-    pending: list[tuple[Iterator[tuple[CID, int, int]], int]] = []  # siblings still to read, and how deep they are
-    offset, depth = 0, 0
+    pending: list[Iterator[tuple[CID, int, int]]] = []  # from the root down, the siblings still to read
+    offset = 0
     while True:
         data = _own_bytes(item)
-        if data and offset < stop and offset + len(data) > start:
+        if offset + len(data) > start and offset < stop and data:
             yield data[max(0, start - offset) : stop - offset]
-        pending.append((_children(item, offset + len(data)), depth + 1))
+        pending.append(_children_within(item, offset + len(data), start, stop))
         found = None
-        while pending and found is None:
-            children, depth = pending[-1]
-            found = next((child for child in children if child[1] < stop and child[1] + child[2] > start), None)
-            if found is None:
-                pending.pop()
+        while pending and (found := next(pending[-1], None)) is None:
+            pending.pop()
         if found is None:
             return
-        if depth > MAX_FILE_DEPTH:
+        if len(pending) > MAX_FILE_DEPTH:
             raise LimitExceeded(f"the file's tree is deeper than {MAX_FILE_DEPTH} levels")
         child_cid, offset, declared = found
         item = await _load(get, child_cid)
-        if _file_size(item) != declared:
-            raise InvalidBlock(f"a file block holds {_file_size(item)} bytes where its parent declares {declared}")
+        _check_child(item, declared)
 
 
 async def read_symlink(get: Get, cid: CID) -> bytes:
@@ -250,13 +246,28 @@ def _own_bytes(item: _Item) -> bytes:
     return item.block if item.message is None else item.message.data or b""
 
 
-def _children(item: _Item, offset: int) -> Iterator[tuple[CID, int, int]]:
-    """(CID, offset in the file, size) of each child; `offset` is where the first begins."""
+def _children_within(item: _Item, offset: int, start: int, stop: int) -> Iterator[tuple[CID, int, int]]:
+    """(CID, offset in the file, size) of each child that has bytes in [start, stop); the first begins at `offset`.
+
+    Empty children are passed over: a hostile DAG could have them by the million.
+    """
     if item.message is None:
         return
     for link, size_bytes in zip(item.links, item.message.block_sizes, strict=True):
-        yield link.cid, offset, size_bytes
+        if size_bytes and offset + size_bytes > start:
+            if offset >= stop:
+                return
+            yield link.cid, offset, size_bytes
         offset += size_bytes
+
+
+def _check_child(item: _Item, declared: int) -> None:
+    try:
+        size_bytes = _file_size(item)
+    except NotAFile:
+        raise InvalidBlock("UnixFS: a file has a child that is not part of a file") from None
+    if size_bytes != declared:
+        raise InvalidBlock(f"UnixFS: a file block holds {size_bytes} bytes where its parent declares {declared}")
 
 
 def _file_size(item: _Item) -> int:
@@ -284,30 +295,25 @@ async def walk(
 
     Memory: the set of CIDs seen, and the links of the blocks between the root and where it is.
     """
-    seen: set[CID] = {cid}
-    pending: list[Iterator[CID]] = [iter((cid,))]
+    seen: set[CID] = set()
+    pending: list[Iterator[CID]] = [iter((cid,))]  # from the root down, the siblings still to visit
     while pending:
         found = next(pending[-1], None)
         if found is None:
             pending.pop()
             continue
+        if found in seen:
+            continue
+        if len(seen) >= max_blocks:
+            raise LimitExceeded(f"the DAG has more than {max_blocks:,} blocks")
+        seen.add(found)
         block = await _block(get, found)
         yield found, block
-        fresh = [link for link in dict.fromkeys(links_of(found, block)) if link not in seen]
-        if not fresh:
-            continue
-        pending.append(_unseen(fresh, seen))
+        links = [link for link in links_of(found, block) if link not in seen]
+        if links:
+            pending.append(iter(links))
         if len(pending) > max_depth:
             raise LimitExceeded(f"the DAG is deeper than {max_depth:,} levels")
-        if len(seen) > max_blocks:
-            raise LimitExceeded(f"the DAG has more than {max_blocks:,} blocks")
-
-
-def _unseen(links: list[CID], seen: set[CID]) -> Iterator[CID]:
-    for link in links:
-        if link not in seen:
-            seen.add(link)
-            yield link
 
 
 def links_of(cid: CID, block: bytes) -> list[CID]:
