@@ -1,0 +1,229 @@
+"""Deployments from content that is already in the block store: a new root, an older one again, a preview for everybody.
+
+All of them end in `go_live`, the one transaction in which a deployment becomes visible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from af import domains, projects, storage
+from af.core import ids
+from af.core.context import Context
+from af.core.errors import InvalidInput
+from af.core.ids import DeploymentId
+from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs.cid import CID
+from af.protocols.ipfs.errors import InvalidCid
+from af.sites import rules, store
+from af.sites.errors import DeploymentNotFound, NothingToRollBackTo, SiteNotFound
+from af.sites.models import Deployment, DeploymentSource, DeploymentStatus, Routes, Site
+from af.sites.service import content
+from af.sites.service.access import READ, WRITE, deployment_for, site_for
+from af.sites.service.notices import announce
+from af.sites.service.sites import PAGE_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `go_live` did: ``deployment`` is what visitors see now, which is not a new one if nothing had changed."""
+
+    deployment: Deployment
+    is_new: bool
+
+
+async def get_deployment(ctx: Context, deployment_id: str) -> Deployment:
+    """:raises DeploymentNotFound: absent or hidden."""
+    return await deployment_for(ctx, READ, deployment_id)
+
+
+async def list_deployments(
+    ctx: Context, site: str, *, first: int = PAGE_MAX, after: str | None = None
+) -> list[Deployment]:
+    """A site's deployments, newest first. ``site`` is an id or slug, ``after`` the last id of the page before."""
+    found = await site_for(ctx, READ, site)
+    async with ctx.reading() as connection:
+        return await store.deployments_of_site(connection, found.id, after=after, limit=max(1, min(first, PAGE_MAX)))
+
+
+async def create_deployment(
+    ctx: Context, site: str, root: str, *, production: bool = True, message: str = ""
+) -> Deployment:
+    """Make content that the project has uploaded the next version of a site.
+
+    ``root`` is the CID of a UnixFS directory, as text. With ``production`` visitors see it at once; without, it has
+    only its own address. The root that is live already is answered with the deployment that it belongs to.
+
+    :raises MissingBlocks: blocks below ``root`` are not here; the error lists some.
+    """
+    found = await site_for(ctx, WRITE, site)
+    root_cid = parse_root(root)
+    text = cids.to_text(root_cid)
+    if production and (current := await _current_with(ctx, found, text)):
+        return current
+    summary = await storage.verify_dag(ctx, found.project_id, root_cid)
+    routes = rules.read_rule_files(await content.rule_files(ctx, found.project_id, root_cid))
+    deployment = replace(
+        new_deployment(ctx, found, DeploymentSource.UPLOAD, production=production, message=message),
+        cid=text,
+        files=summary.files,
+        bytes=summary.bytes,
+    )
+    return (await go_live(ctx, deployment, routes)).deployment
+
+
+async def promote(ctx: Context, deployment_id: str) -> Deployment:
+    """Show a deployment to all visitors, as a new deployment with the same content and rules.
+
+    :raises NotDeployable: it is not ready.
+    """
+    source = await deployment_for(ctx, WRITE, deployment_id)
+    return await _repeat(ctx, source, DeploymentSource.PROMOTE)
+
+
+async def rollback(ctx: Context, site: str, to: str | None = None) -> Deployment:
+    """Show an older deployment again, its rules included: nothing is uploaded or rebuilt.
+
+    Without ``to``: the newest ready production deployment that has other content than the current one. (So a second
+    rollback undoes the first.)
+
+    :raises NothingToRollBackTo: there is none. :raises DeploymentNotFound: ``to`` is not a deployment of this site.
+    """
+    found = await site_for(ctx, WRITE, site)
+    if to is not None:
+        target = await deployment_for(ctx, WRITE, to)
+        if target.site_id != found.id:
+            raise DeploymentNotFound(f"Deployment {target.id} belongs to another site.", field="deploymentId")
+        return await _repeat(ctx, target, DeploymentSource.ROLLBACK)
+    async with ctx.reading() as connection:
+        current = None
+        if found.current_deployment_id is not None:
+            current = await store.deployment(connection, found.current_deployment_id)
+        previous = await store.latest_other_production(connection, found.id, current.cid) if current else None
+    if previous is None:
+        raise NothingToRollBackTo(
+            f"The site {found.slug} has no other ready production deployment.",
+            hint="Name one: `af rollback DEPLOYMENT`. `af sites deployments` lists them.",
+        )
+    return await _repeat(ctx, previous, DeploymentSource.ROLLBACK)
+
+
+async def go_live(ctx: Context, deployment: Deployment, routes: Routes, *, stored: bool = False) -> Outcome:
+    """The one transaction that makes a deployment ready and visible: row, root, host names, pointer, event, audit.
+
+    The caller has authorised and has checked the content. Two at once of one site follow one another, and the last to
+    commit is what visitors see. ``stored``: the row exists already (an archive's) and is finished here; if it has
+    reached another final state meanwhile, that stands.
+    """
+    root = cids.parse(deployment.cid)
+    await storage.publish(ctx, root)  # block store work stays outside the transaction
+    async with ctx.transaction() as tx:
+        site = await store.locked_site(tx, deployment.site_id)
+        if site is None:
+            raise SiteNotFound("The site was deleted meanwhile.")
+        if stored:
+            row = await store.locked_deployment(tx, deployment.id)
+            if row is None or row.status in rules.FINAL:
+                return Outcome(row or deployment, is_new=False)
+        elif deployment.production and (same := await _current_with(ctx, site, deployment.cid)):
+            return Outcome(same, is_new=False)
+        ready = replace(deployment, status=DeploymentStatus.SUCCESS, ready_at=ctx.now, updated_at=ctx.now)
+        if ready.source is DeploymentSource.ROLLBACK:
+            ready = replace(ready, rolled_back_from=site.current_deployment_id)
+        if stored:
+            await store.update_deployment(tx, ready, routes)
+        else:
+            await store.insert_deployment(tx, ready, routes)
+        await storage.hold(ctx, ready.project_id, root, "deployment", ready.id, public=True)
+        await domains.bind(ctx, _bindings(site, ready, routes))
+        if ready.production:
+            await store.set_current(tx, site.id, ready.id, ctx.now)
+        await announce(ctx, ready)
+        await projects.audit(
+            ctx,
+            f"deployment.{ready.source.value}",
+            ready.project_id,
+            ready.id,
+            {"current": site.current_deployment_id},
+            {"cid": ready.cid, "production": ready.production, "siteId": site.id},
+        )
+    return Outcome(ready, is_new=True)
+
+
+def new_deployment(ctx: Context, site: Site, source: DeploymentSource, *, production: bool, message: str) -> Deployment:
+    """A deployment of ``site`` that has no content yet."""
+    return Deployment(
+        id=DeploymentId(ids.new(ids.DEPLOYMENT, ctx.now)),
+        site_id=site.id,
+        project_id=site.project_id,
+        cid="",
+        status=DeploymentStatus.PENDING,
+        production=production,
+        source=source,
+        files=0,
+        bytes=0,
+        error_code="",
+        error_message="",
+        message=rules.check_message(message),
+        created_by=ctx.actor.user_id,
+        created_at=ctx.now,
+        updated_at=ctx.now,
+        ready_at=None,
+        restores=None,
+        rolled_back_from=None,
+    )
+
+
+def parse_root(text: str) -> CID:
+    """:raises InvalidInput: not a CID."""
+    try:
+        return cids.as_v1(cids.parse(text))
+    except InvalidCid as error:
+        raise InvalidInput(f"{text[:80]!r} is not a CID: {error}.", field="cid") from error
+
+
+async def _repeat(ctx: Context, source: Deployment, kind: DeploymentSource) -> Deployment:
+    """A new production deployment with the content and rules of ``source``."""
+    rules.check_can_go_live(source)
+    async with ctx.reading() as connection:
+        site = await store.site(connection, source.site_id)
+        routes = (await store.routes_of(connection, [source.id])).get(source.id)
+    if site is None or routes is None:
+        raise SiteNotFound("The site was deleted meanwhile.")
+    if site.current_deployment_id == source.id:
+        return source
+    deployment = replace(
+        new_deployment(ctx, site, kind, production=True, message=source.message),
+        cid=source.cid,
+        files=source.files,
+        bytes=source.bytes,
+        restores=source.id,
+    )
+    return (await go_live(ctx, deployment, routes)).deployment
+
+
+async def _current_with(ctx: Context, site: Site, cid: str) -> Deployment | None:
+    """The site's current deployment, if its content is ``cid``; rules are part of the content."""
+    if site.current_deployment_id is None:
+        return None
+    async with ctx.reading() as connection:
+        current = await store.deployment(connection, site.current_deployment_id)
+    return current if current is not None and current.cid == cid else None
+
+
+def _bindings(site: Site, deployment: Deployment, routes: Routes) -> list[domains.HostBinding]:
+    names = [rules.preview_host(deployment.id, site.slug)]
+    if deployment.production:
+        names.append(site.slug)
+    return [
+        domains.HostBinding(
+            zone=domains.SITE_ZONE,
+            name=name,
+            project_id=site.project_id,
+            site_id=site.id,
+            deployment_id=deployment.id,
+            root=deployment.cid,
+            routes=routes.routes,
+        )
+        for name in names
+    ]
