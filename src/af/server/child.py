@@ -1,0 +1,22 @@
+"""``python -m af.server.child NAME``: one part, as the keeper starts it. First ties its life to the keeper's, then
+imports what the part needs (the slow step, done while another part prepares the data), then runs it."""
+
+from __future__ import annotations
+
+import os
+
+from af.server import offspring
+from af.server.parts import PartSpec
+
+
+def main() -> None:
+    spec = PartSpec.from_environment(os.environ)
+    offspring.die_with_parent(spec.keeper)
+    offspring.name_process(f"af-{spec.name}")
+    from af.server import run
+
+    run.main(spec)
+
+
+if __name__ == "__main__":
+    main()

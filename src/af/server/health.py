@@ -1,0 +1,93 @@
+"""``/health``, ``/ready`` and ``/metrics``: for probes and Prometheus, not for users; no authentication, no log line."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from af import storage
+from af.core import leases, metrics
+from af.core.context import SYSTEM, Platform
+from af.core.errors import Error
+
+PATHS = frozenset({"/health", "/ready", "/metrics"})
+CHECK_SECONDS = 2.0
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Health:
+    """ASGI application for the three paths."""
+
+    def __init__(self, platform: Platform, targets: set[str]) -> None:
+        self._platform = platform
+        self._checks: dict[str, Callable[[], Awaitable[object]]] = {
+            "database": self._database,
+            "blocks": self._blocks,
+        }
+        if "api" in targets or "worker" in targets:
+            self._checks["worker"] = self._worker
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        if scope["method"] not in ("GET", "HEAD"):
+            response: Response = PlainTextResponse("Use GET.\n", 405, {"Allow": "GET, HEAD"})
+        elif scope["path"] == "/health":
+            response = JSONResponse({"status": "ok"})
+        elif scope["path"] == "/ready":
+            response = await self._ready()
+        elif may_see_metrics(scope["client"][0] if scope.get("client") else "", headers):
+            response = Response(metrics.render(), media_type=_METRICS_TYPE)
+        else:
+            response = PlainTextResponse("Not found.\n", 404)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Request-Id"] = secrets.token_hex(8)
+        await response(scope, receive, send)
+
+    async def _ready(self) -> Response:
+        outcomes = await asyncio.gather(*(self._look(check) for check in self._checks.values()))
+        found = dict(zip(self._checks, outcomes, strict=True))
+        ready = all(outcome == "ok" for outcome in outcomes)
+        document = {"status": "ready" if ready else "not ready", "checks": found}
+        return Response(msgspec.json.encode(document), 200 if ready else 503, media_type="application/json")
+
+    async def _look(self, check: Callable[[], Awaitable[object]]) -> str:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await check()
+        except TimeoutError:
+            return "does not answer"
+        except Error as error:
+            return error.message
+        return "ok"
+
+    async def _database(self) -> None:
+        await self._platform.database.ping()
+
+    async def _blocks(self) -> None:
+        await storage.ping(self._platform.context(SYSTEM))
+
+    async def _worker(self) -> None:
+        await leases.check_worker(self._platform.context(SYSTEM))
+
+
+def application(platform: Platform, targets: set[str]) -> Health:
+    return Health(platform, targets)
+
+
+def may_see_metrics(client: str, headers: Headers) -> bool:
+    """Numbers about every tenant are for this machine and its private network only, and not for what a front passes
+    on from the outside."""
+    if "x-forwarded-for" in headers or "forwarded" in headers:
+        return False
+    try:
+        address = ipaddress.ip_address(client.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_private

@@ -1,0 +1,105 @@
+"""Each target as an ASGI application, and the one application of an edge that dispatches to them by Host and path."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from af import api, auth, gateway
+from af.auth import http as auth_http
+from af.core import web
+from af.core.context import Platform
+from af.core.errors import NotFound
+from af.projects import http as projects_http
+from af.server import health, pages
+from af.server.addresses import Address, Kind, classify, host_name
+from af.sites import http as sites_http
+from af.storage import http as storage_http
+
+_COOKIE_PATHS = ("/auth/link", "/auth/logout")
+"""Routes that show a page or set a cookie; they exist only where pages do."""
+
+
+def rest_routes() -> list[BaseRoute]:
+    """The REST routes of all domains (see ``schema/openapi.json``)."""
+    return [*auth_http.routes, *projects_http.routes, *storage_http.routes, *sites_http.routes]
+
+
+def edge_application(platform: Platform, targets: set[str], *, served: gateway.Gateway | None = None) -> ASGIApp:
+    """What an edge serves: the gateway, the control plane (``api``), or both; ``/health``, ``/ready`` and ``/metrics``
+    always. ``served`` is the gateway of this process, when it runs one."""
+    control = _control_plane(platform) if "api" in targets else None
+    return _Dispatch(platform, control, served, health.application(platform, targets))
+
+
+def _control_plane(platform: Platform) -> ASGIApp:
+    graphql = api.application(platform)
+    router = Router([*rest_routes(), *pages.routes(platform)], default=_Missing(), redirect_slashes=False)
+
+    async def by_path(scope: Scope, receive: Receive, send: Send) -> None:
+        await (graphql if scope["path"] == "/graphql" else router)(scope, receive, send)
+
+    return web.RequestContext(by_path, platform, auth.authenticate)
+
+
+class _Missing:
+    """No such route."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotFound(f"There is nothing at {scope['path'][:200]}.", hint="See docs/reference for the routes.")
+
+
+class _Dispatch:
+    """Host first, then path (DESIGN §3.1): names of ours, then what the gateway knows, then API routes only."""
+
+    def __init__(
+        self, platform: Platform, control: ASGIApp | None, served: gateway.Gateway | None, health_app: health.Health
+    ) -> None:
+        self._platform = platform
+        self._domain = platform.settings.domain
+        self._control = control
+        self._gateway = served
+        self._health = health_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http", "neither lifespan nor websockets are switched on"
+        header = Headers(scope=scope).get("host", "")
+        address = classify(host_name(header), self._domain)
+        path: str = scope["path"]
+        if self._gateway is not None and await self._is_content(self._gateway, address, header, path):
+            await self._gateway(scope, receive, send)
+        elif path in health.PATHS:
+            await self._health(scope, receive, send)
+        elif not address.shows_pages and pages.is_page(path):
+            await self._without_page(address, path)(scope, receive, send)
+        elif self._control is None or (not address.shows_pages and path.startswith(_COOKIE_PATHS)):
+            await _not_found(scope, receive, send)
+        else:
+            await self._control(scope, receive, send)
+
+    async def _is_content(self, served: gateway.Gateway, address: Address, header: str, path: str) -> bool:
+        """Whether the gateway answers. Names of services are never sites, ``gateway.`` apart."""
+        if address.kind is Kind.SERVICE and address.service != "gateway":
+            return False
+        if address.kind is not Kind.OTHER and path in health.PATHS:
+            return False
+        if address.service == "gateway":
+            return True
+        return await served.serves(header, path)
+
+    def _without_page(self, address: Address, path: str) -> ASGIApp:
+        """An IP address leads people to the dashboard's own name; any other host shows nothing."""
+        if address.kind is Kind.LITERAL and self._control is not None and path == "/":
+            return RedirectResponse(self._platform.url(self._domain) + "/", 302, {"Cache-Control": "no-store"})
+        return _not_found
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    request_id = web.request_id(Request(scope).headers)
+    error = NotFound("There is nothing here.", hint="The platform's own address is in the banner of `af up`.")
+    response: Response = web.problem(error, request_id)
+    response.headers["X-Request-Id"] = request_id
+    await response(scope, receive, send)
