@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -145,7 +145,7 @@ async def sites_of_projects(
 
 async def count_sites(connection: AsyncConnection, project_id: ProjectId) -> int:
     query = sa.select(sa.func.count()).select_from(sites).where(sites.c.project_id == project_id)
-    return cast(int, (await connection.execute(query)).scalar_one())
+    return (await connection.execute(query)).scalar_one()
 
 
 # --- deployments ---------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ async def unfinished(connection: AsyncConnection, limit: int) -> list[Deployment
 
 async def count_unfinished(connection: AsyncConnection, site_id: SiteId) -> int:
     query = sa.select(sa.func.count()).select_from(deployments).where(_UNFINISHED, deployments.c.site_id == site_id)
-    return cast(int, (await connection.execute(query)).scalar_one())
+    return (await connection.execute(query)).scalar_one()
 
 
 async def routes_of(connection: AsyncConnection, deployment_ids: Iterable[DeploymentId]) -> dict[DeploymentId, Routes]:

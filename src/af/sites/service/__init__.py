@@ -25,7 +25,7 @@ from af.sites.service.lists import (
     sites_by_id,
 )
 from af.sites.service.sites import create, delete, get, get_by_slug, list_sites, rename, slug_is_free
-from af.sites.service.watch import LogLine, StatusUpdate, watch_logs, watch_status
+from af.sites.service.watch import LogLine, StatusUpdate, read_logs, watch_logs, watch_status
 
 __all__ = [
     "LogLine",
@@ -47,6 +47,7 @@ __all__ = [
     "list_sites",
     "newest_sites",
     "promote",
+    "read_logs",
     "rename",
     "rollback",
     "routes_by_deployment",
