@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from af import projects, storage
 from af.core.context import ActorKind, Context
-from af.core.errors import Error, Forbidden, Internal
+from af.core.errors import Error, Forbidden
 from af.core.ids import DeploymentId
 from af.core.settings import Settings
 from af.protocols.ipfs import cid as cids
@@ -272,8 +272,3 @@ def _check_not_busy(unfinished: int) -> None:
 def _require_platform(ctx: Context) -> None:
     if ctx.actor.kind is not ActorKind.SYSTEM:
         raise Forbidden("Only the platform's worker does this.")
-
-
-def internal_error(error: Exception) -> Internal:
-    """How a bug is shown in a deployment: without its text, which stays in the log."""
-    return Internal("Something went wrong on our side.", hint="Try again; the log has the cause.", detail=repr(error))

@@ -53,12 +53,11 @@ async def latest_deployments(ctx: Context, site_ids: Sequence[SiteId], limit: in
     return {site_id: [row for row in rows if row.project_id in allowed] for site_id, rows in found.items()}
 
 
-async def routes_by_deployment(ctx: Context, deployments: Sequence[Deployment]) -> dict[DeploymentId, Routes]:
-    """The rules, and the rejected lines, of deployments."""
-    allowed = await _readable_projects(ctx, {deployment.project_id for deployment in deployments})
-    wanted = [deployment.id for deployment in deployments[:BATCH_MAX] if deployment.project_id in allowed]
+async def routes_by_deployment(ctx: Context, deployment_ids: Sequence[DeploymentId]) -> dict[DeploymentId, Routes]:
+    """The rules, and the rejected lines, of deployments that the caller may see."""
+    seen = await deployments_by_id(ctx, deployment_ids)
     async with ctx.reading() as connection:
-        return await store.routes_of(connection, wanted)
+        return await store.routes_of(connection, seen)
 
 
 Key = TypeVar("Key", SiteId, DeploymentId)

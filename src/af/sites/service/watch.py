@@ -71,7 +71,7 @@ async def watch_logs(ctx: Context, deployment_id: str) -> AsyncIterator[LogLine]
 async def read_logs(ctx: Context, deployment: Deployment) -> list[LogLine]:
     """The log so far, at most `LOG_LINES_MAX` lines."""
     await deployment_for(ctx, READ, deployment.id)
-    past = await events.past(
+    past = await events.recorded(
         ctx, project_id=deployment.project_id, topic=notices.topic(deployment.id), after=0, limit=LOG_LINES_MAX
     )
     return [_line(deployment, event) for event in past if event.kind == notices.LOG]
