@@ -1,0 +1,1 @@
+"""Content: blocks by CID, what is kept and why, uploads, garbage collection."""

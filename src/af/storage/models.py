@@ -1,0 +1,119 @@
+"""What storage tells the rest of the platform: receipts, summaries, pins and figures. Sizes are bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from af.core.ids import PinId, ProjectId
+from af.protocols.ipfs.cid import CID
+
+RootKind = Literal["deployment", "pin", "upload"]
+"""Why content is kept. `upload` is a lease: it ends by itself, and covers the time from "all there" to "held"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarReceipt:
+    """What a CAR held. ``new_blocks`` counts blocks that the project could not see before."""
+
+    roots: tuple[CID, ...]
+    blocks: int
+    new_blocks: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReceipt:
+    """A CAR taken in for keeping. ``complete``: all blocks below every root are there (then the roots are pinned)."""
+
+    receipt: CarReceipt
+    complete: bool
+    missing: tuple[CID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagSummary:
+    """A DAG that is wholly there. ``files`` counts paths (a file linked twice counts twice), ``bytes`` their content as
+    the links claim it, ``blocks`` distinct blocks."""
+
+    root: CID
+    files: int
+    bytes: int
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """Content that a project keeps, by CID."""
+
+    id: PinId
+    project_id: ProjectId
+    cid: CID
+    name: str
+    size: int
+    folder: str
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def filename(self) -> str:
+        """The name without its last extension."""
+        return self.name.rpartition(".")[0] or self.name
+
+    @property
+    def extension(self) -> str:
+        """What follows the last dot of the name; empty for none (a leading dot is not an extension)."""
+        stem, _, extension = self.name.rpartition(".")
+        return extension if stem else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockStats:
+    """The whole store. ``dead_bytes`` are in segments but belong to no block any more. ``rebuilt``: the index was made
+    anew from the segments, so it does not know yet who may see what."""
+
+    blocks: int
+    bytes: int
+    public_blocks: int
+    corrupt_blocks: int
+    segments: int
+    dead_bytes: int
+    rebuilt: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectStats:
+    """What one project keeps. ``bytes`` sums the pins' sizes."""
+
+    pins: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Blocks that went (or, dry, would go); ``freed_bytes`` is what compaction gave back to the disk."""
+
+    blocks: int
+    bytes: int
+    freed_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """One garbage collection. ``blocked`` names kept roots with an unreadable node: then nothing was swept, because
+    what that node links to cannot be told from garbage."""
+
+    dry_run: bool
+    roots: int
+    swept: Swept
+    blocked: tuple[CID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubReport:
+    """Every block re-hashed. ``corrupt`` lists blocks whose bytes no longer match; they are no longer served."""
+
+    blocks: int
+    bytes: int
+    corrupt: tuple[CID, ...] = field(default=())
