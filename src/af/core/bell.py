@@ -51,9 +51,7 @@ class Bell:
     async def wait(self, topic: Topic, seen: bytes, timeout_seconds: float) -> bytes:
         """Sleep until the topic's value differs from ``seen`` or the time is up; returns the present value."""
         deadline = monotonic() + timeout_seconds
-        while (value := self.read(topic)) == seen and (
-            left := deadline - monotonic()
-        ) > 0:
+        while (value := self.read(topic)) == seen and (left := deadline - monotonic()) > 0:
             await asyncio.sleep(min(_POLL_SECONDS, left))
         return value
 

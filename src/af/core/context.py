@@ -6,7 +6,7 @@ A `Context` is small and frozen. Ports (block store, mailer, …) are found by t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ from af.core.ids import ProjectId, TokenId, UserId
 from af.core.settings import Settings
 
 Port = TypeVar("Port")
+Fence = Callable[[AsyncConnection], Awaitable[None]]
 
 
 class ActorKind(Enum):
@@ -60,11 +61,11 @@ class Platform:
     bell: Bell
     ports: Mapping[type[Any], Any] = field(default_factory=dict)
     port: int = 0
+    fence: Fence | None = None
+    """In a worker: run at the start of every write transaction; refuses when another has taken over."""
 
     def context(self, actor: Actor, *, request_id: str = "") -> Context:
-        return Context(
-            actor=actor, platform=self, request_id=request_id, selected_project_id=None
-        )
+        return Context(actor=actor, platform=self, request_id=request_id, selected_project_id=None)
 
     def url(self, host: str) -> str:
         """The address of ``host`` as users type it."""
@@ -132,6 +133,8 @@ class Context:
         async with self.platform.database.writing() as connection:
             token = _open.set(_Open(connection, topics))
             try:
+                if self.platform.fence is not None:
+                    await self.platform.fence(connection)
                 yield connection
             finally:
                 _open.reset(token)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, event
+from sqlalchemy import MetaData, event, select
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -43,26 +43,14 @@ class Timestamp(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         assert value.tzinfo is not None, "times are always aware"
-        return (
-            value.astimezone(UTC).replace(tzinfo=None)
-            if dialect.name == "sqlite"
-            else value
-        )
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
-        return (
-            value.replace(tzinfo=UTC)
-            if value is not None and value.tzinfo is None
-            else value
-        )
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 class DatabaseUnavailable(Unavailable):
@@ -93,14 +81,8 @@ class Database:
         self.dialect = url.get_backend_name()
         self._write_lock = asyncio.Lock()
         if self.dialect == "sqlite":
-            self._readers = _sqlite_engine(
-                url, pool_size=_SQLITE_READERS, read_only=True
-            )
-            self._writer = (
-                self._readers
-                if read_only
-                else _sqlite_engine(url, pool_size=1, read_only=False)
-            )
+            self._readers = _sqlite_engine(url, pool_size=_SQLITE_READERS, read_only=True)
+            self._writer = self._readers if read_only else _sqlite_engine(url, pool_size=1, read_only=False)
         else:
             self._writer = self._readers = create_async_engine(
                 url,
@@ -128,6 +110,11 @@ class Database:
             async with self._write_lock, self._writer.begin() as connection:
                 yield connection
 
+    async def ping(self) -> None:
+        """Nothing, or `DatabaseUnavailable`."""
+        async with self.reading() as connection:
+            await connection.execute(select(1))
+
     async def close(self) -> None:
         await self._readers.dispose()
         if self._writer is not self._readers:
@@ -135,15 +122,11 @@ class Database:
 
 
 def _sqlite_engine(url: URL, *, pool_size: int, read_only: bool) -> AsyncEngine:
-    engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, pool_timeout=30
-    )
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = (
-            None  # the driver must not open transactions by itself: `begin` below does
-        )
+        connection.isolation_level = None  # the driver must not open transactions by itself: `begin` below does
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
         cursor.execute("PRAGMA foreign_keys = ON")
@@ -151,9 +134,7 @@ def _sqlite_engine(url: URL, *, pool_size: int, read_only: bool) -> AsyncEngine:
             cursor.execute("PRAGMA query_only = ON")
         else:
             cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute(
-                "PRAGMA synchronous = FULL"
-            )  # what was acknowledged survives a power cut
+            cursor.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -169,18 +150,12 @@ def _as_unavailable() -> Any:
     try:
         yield
     except OperationalError as error:
-        raise DatabaseUnavailable(
-            "The database is not available.", detail=str(error.orig)
-        ) from error
+        raise DatabaseUnavailable("The database is not available.", detail=str(error.orig)) from error
     except DBAPIError as error:
         if error.connection_invalidated:
-            raise DatabaseUnavailable(
-                "The database connection was lost.", detail=str(error.orig)
-            ) from error
+            raise DatabaseUnavailable("The database connection was lost.", detail=str(error.orig)) from error
         raise
     except (OSError, TimeoutError) as error:
         if isinstance(error, (ConnectionError, TimeoutError)):
-            raise DatabaseUnavailable(
-                "The database did not answer.", detail=str(error)
-            ) from error
+            raise DatabaseUnavailable("The database did not answer.", detail=str(error)) from error
         raise

@@ -64,16 +64,10 @@ def _one_of(*allowed: str) -> Parse:
 def _domain(text: str) -> str:
     name = text.strip().lower().rstrip(".")
     labels = name.split(".")
-    if (
-        not name
-        or len(name) > 253
-        or any(not label or len(label) > 63 for label in labels)
-    ):
+    if not name or len(name) > 253 or any(not label or len(label) > 63 for label in labels):
         raise ValueError("must be a DNS name such as example.org")
     if not all(c.isascii() and (c.isalnum() or c in "-.") for c in name):
-        raise ValueError(
-            "must be a DNS name such as example.org (punycode for other scripts)"
-        )
+        raise ValueError("must be a DNS name such as example.org (punycode for other scripts)")
     return name
 
 
@@ -81,9 +75,7 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-def setting(
-    default: Any, env: str, help: str, parse: Parse = str, *, secret: bool = False
-) -> Any:
+def setting(default: Any, env: str, help: str, parse: Parse = str, *, secret: bool = False) -> Any:
     """Declare one setting as a dataclass field; ``parse`` turns the text of the environment into the value."""
     return field(
         default=default,
@@ -97,9 +89,7 @@ class Settings:
 
     # Addresses
     host: str = setting("127.0.0.1", "AF_HOST", "Address to listen on.")
-    port: int = setting(
-        8787, "AF_PORT", "Port to listen on; 0 picks a free one.", _integer(0, 65535)
-    )
+    port: int = setting(8787, "AF_PORT", "Port to listen on; 0 picks a free one.", _integer(0, 65535))
     domain: str = setting(
         "localhost",
         "AF_DOMAIN",
@@ -126,9 +116,7 @@ class Settings:
     )
 
     # Data
-    data: Path = setting(
-        Path("./af-data"), "AF_DATA", "Folder for everything that is kept.", _path
-    )
+    data: Path = setting(Path("./af-data"), "AF_DATA", "Folder for everything that is kept.", _path)
     database_url: str = setting(
         "",
         "AF_DATABASE_URL",
@@ -143,9 +131,7 @@ class Settings:
     )
 
     # Processes
-    workers: int = setting(
-        1, "AF_WORKERS", "Number of HTTP processes.", _integer(1, 64)
-    )
+    workers: int = setting(1, "AF_WORKERS", "Number of HTTP processes.", _integer(1, 64))
     drain_seconds: float = setting(
         10.0,
         "AF_DRAIN_SECONDS",
@@ -160,24 +146,16 @@ class Settings:
     )
 
     # Content
-    block_backend: str = setting(
-        "segments", "AF_BLOCK_BACKEND", "Block store.", _one_of("segments", "kubo")
-    )
-    kubo_rpc_url: str = setting(
-        "", "AF_KUBO_RPC_URL", "Kubo RPC address, e.g. http://127.0.0.1:5001."
-    )
+    block_backend: str = setting("segments", "AF_BLOCK_BACKEND", "Block store.", _one_of("segments", "kubo"))
+    kubo_rpc_url: str = setting("", "AF_KUBO_RPC_URL", "Kubo RPC address, e.g. http://127.0.0.1:5001.")
     segment_bytes: int = setting(
         512 << 20,
         "AF_SEGMENT_BYTES",
         "Size at which a block segment is closed.",
         _integer(1 << 20, 8 << 30),
     )
-    block_bytes_max: int = setting(
-        2 << 20, "AF_BLOCK_BYTES_MAX", "Largest block.", _integer(1 << 18, 16 << 20)
-    )
-    car_bytes_max: int = setting(
-        64 << 20, "AF_CAR_BYTES_MAX", "Largest CAR body.", _integer(1 << 20, 8 << 30)
-    )
+    block_bytes_max: int = setting(2 << 20, "AF_BLOCK_BYTES_MAX", "Largest block.", _integer(1 << 18, 16 << 20))
+    car_bytes_max: int = setting(64 << 20, "AF_CAR_BYTES_MAX", "Largest CAR body.", _integer(1 << 20, 8 << 30))
     archive_bytes_max: int = setting(
         2 << 30,
         "AF_ARCHIVE_BYTES_MAX",
@@ -218,18 +196,10 @@ class Settings:
     )
 
     # Limits of the API
-    graphql_depth_max: int = setting(
-        10, "AF_GRAPHQL_DEPTH_MAX", "Deepest GraphQL query.", _integer(1, 100)
-    )
-    graphql_cost_max: int = setting(
-        5000, "AF_GRAPHQL_COST_MAX", "Costliest GraphQL query.", _integer(1, 1_000_000)
-    )
-    graphql_aliases_max: int = setting(
-        30, "AF_GRAPHQL_ALIASES_MAX", "Most aliases in a query.", _integer(0, 10_000)
-    )
-    graphql_tokens_max: int = setting(
-        4000, "AF_GRAPHQL_TOKENS_MAX", "Most tokens in a query.", _integer(1, 1_000_000)
-    )
+    graphql_depth_max: int = setting(10, "AF_GRAPHQL_DEPTH_MAX", "Deepest GraphQL query.", _integer(1, 100))
+    graphql_cost_max: int = setting(5000, "AF_GRAPHQL_COST_MAX", "Costliest GraphQL query.", _integer(1, 1_000_000))
+    graphql_aliases_max: int = setting(30, "AF_GRAPHQL_ALIASES_MAX", "Most aliases in a query.", _integer(0, 10_000))
+    graphql_tokens_max: int = setting(4000, "AF_GRAPHQL_TOKENS_MAX", "Most tokens in a query.", _integer(1, 1_000_000))
     rate_per_minute: int = setting(
         1200,
         "AF_RATE_PER_MINUTE",
@@ -316,8 +286,4 @@ def load(environment: Mapping[str, str], **overrides: Any) -> Settings:
 
 def to_environment(settings: Settings) -> dict[str, str]:
     """The inverse of `load`: what a child process needs to resolve the same settings."""
-    return {
-        d.metadata["env"]: str(getattr(settings, d.name))
-        for d in declared()
-        if getattr(settings, d.name) != ""
-    }
+    return {d.metadata["env"]: str(getattr(settings, d.name)) for d in declared() if getattr(settings, d.name) != ""}

@@ -37,13 +37,9 @@ def context(request: HTTPConnection) -> Context:
     return ctx
 
 
-def json_response(
-    value: object, status: int = 200, headers: dict[str, str] | None = None
-) -> Response:
+def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON response; dataclasses, datetimes and bytes-free builtins are encoded by msgspec."""
-    return Response(
-        msgspec.json.encode(value), status, headers, media_type="application/json"
-    )
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
 
 
 async def body(request: Request, limit_bytes: int) -> bytes:
@@ -67,9 +63,7 @@ async def stream(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
             yield part
 
 
-async def json_body(
-    request: Request, shape: type[T], limit_bytes: int = JSON_BYTES_MAX
-) -> T:
+async def json_body(request: Request, shape: type[T], limit_bytes: int = JSON_BYTES_MAX) -> T:
     """The JSON body as ``shape`` (a dataclass or msgspec type); wrong shapes name the field."""
     try:
         return msgspec.json.decode(await body(request, limit_bytes), type=shape)
@@ -123,9 +117,7 @@ def as_error(error: Exception, log: structlog.stdlib.BoundLogger) -> Error:
 class RequestContext:
     """ASGI middleware: request id in, out and in the log; who asks; errors rendered; one access-log line."""
 
-    def __init__(
-        self, app: ASGIApp, platform: Platform, authenticate: Authenticate
-    ) -> None:
+    def __init__(self, app: ASGIApp, platform: Platform, authenticate: Authenticate) -> None:
         self.app = app
         self.platform = platform
         self.authenticate = authenticate
@@ -138,9 +130,7 @@ class RequestContext:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         address = scope["client"][0] if scope.get("client") else ""
-        ctx = self.platform.context(
-            Actor(ActorKind.ANONYMOUS, address=address), request_id=request_id
-        )
+        ctx = self.platform.context(Actor(ActorKind.ANONYMOUS, address=address), request_id=request_id)
         wished = headers.get("x-project-id")
         if wished:
             ctx = replace(ctx, selected_project_id=ProjectId(wished[:64]))

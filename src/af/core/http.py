@@ -1,0 +1,208 @@
+"""Outgoing HTTP, with a guard against server-side request forgery.
+
+Any address that a user can name goes through `Client`. The name is resolved, every address is checked, and the
+connection is made to exactly the checked addresses (no second look-up that could answer otherwise); each redirect is
+checked anew. aiohttp is imported on first use, so that processes which never call out do not pay for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from af.core.context import in_transaction
+from af.core.errors import InvalidInput, Timeout, TooLarge, Upstream
+
+REDIRECTS_MAX = 5
+BODY_BYTES_MAX = 16 << 20
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SENSITIVE = frozenset({"authorization", "cookie", "proxy-authorization"})
+_PORTS_REFUSED = frozenset({0, 19, 22, 23, 25, 53, 110, 135, 139, 143, 445, 465, 587, 993, 995, 6379, 11211})
+_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))  # NAT64: the last 32 bits are an IPv4 address
+_REFUSED = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "100.64.0.0/10",  # shared address space (CGNAT)
+        "168.63.129.16/32",  # Azure's wire server
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+        "2001::/23",  # Teredo and other special purposes
+        "fec0::/10",
+    )
+)
+
+
+class AddressRefused(InvalidInput):
+    """The address may not be called from here."""
+
+    code = "address_refused"
+    number = 1110
+    explain = (
+        "The platform does not call private, loopback, link-local or otherwise special addresses that a user names, "
+        "nor ports of other protocols. Use a public http(s) address."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A response: header names are lower-case; ``body`` is whole; ``url`` is where redirects led."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is one of the open internet, looking through IPv4 embedded in IPv6."""
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and any(address in network for network in _TRANSLATED):
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    if not address.is_global or address.is_multicast or address.is_reserved:
+        return False
+    return not any(address.version == network.version and address in network for network in _REFUSED)
+
+
+class Client:
+    """One per process. ``resolve`` answers a host and port with addresses; tests give their own."""
+
+    def __init__(self, *, resolve: Any = None) -> None:
+        self._resolve = resolve or _resolve
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limit_bytes: int = BODY_BYTES_MAX,
+        timeout_seconds: float = 30.0,
+        allow_private: bool = False,
+    ) -> Reply:
+        """One exchange, redirects followed. ``allow_private`` is for addresses from our own settings only.
+
+        :raises AddressRefused: not http(s), credentials in the URL, or a special address or port.
+        :raises TooLarge: the body exceeds ``limit_bytes``.
+        :raises Timeout, Upstream: no whole answer in time, or no connection.
+        """
+        assert not in_transaction(), "no network call inside a database transaction (STYLE.md)"
+        sent = dict(headers or {})
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                for _ in range(REDIRECTS_MAX + 1):
+                    reply = await self._once(method, url, sent, body, limit_bytes, allow_private)
+                    location = reply.headers.get("location")
+                    if reply.status not in _REDIRECTS or location is None:
+                        return reply
+                    target = urljoin(url, location)
+                    if urlsplit(target)[:2] != urlsplit(url)[:2]:
+                        sent = {name: value for name, value in sent.items() if name.lower() not in _SENSITIVE}
+                    if reply.status == 303 or (reply.status in (301, 302) and method == "POST"):
+                        method, body = "GET", None
+                    url = target
+        except TimeoutError as error:
+            raise Timeout(f"{_shown(url)} did not answer within {timeout_seconds:g} s.") from error
+        raise Upstream(f"{_shown(url)} redirects more than {REDIRECTS_MAX} times.")
+
+    async def _once(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit_bytes: int, allow_private: bool
+    ) -> Reply:
+        import aiohttp
+
+        parts = _checked_url(url, allow_private)
+        addresses = await self._addresses(parts, allow_private)
+        connector = aiohttp.TCPConnector(
+            resolver=_Fixed(addresses),  # type: ignore[arg-type]
+            use_dns_cache=False,
+            force_close=True,
+        )
+        session = aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+        try:
+            async with (
+                session,
+                session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
+            ):
+                received = bytearray()
+                async for piece in response.content.iter_chunked(1 << 16):
+                    received += piece
+                    if len(received) > limit_bytes:
+                        raise TooLarge(f"The answer of {_shown(url)} is larger than {limit_bytes} bytes.")
+                lowered = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, lowered, bytes(received), url)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Upstream(f"{_shown(url)} could not be reached.", detail=str(error)) from error
+
+    async def _addresses(self, parts: SplitResult, allow_private: bool) -> list[str]:
+        assert parts.hostname is not None
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            addresses = await self._resolve(parts.hostname, port)
+        except OSError as error:
+            raise Upstream(f"The name {parts.hostname} does not resolve.", detail=str(error)) from error
+        if not allow_private and not all(is_public(ip_address(address)) for address in addresses):
+            raise AddressRefused(f"{parts.hostname} is not a public address.", field="url")
+        if not addresses:
+            raise Upstream(f"The name {parts.hostname} has no address.")
+        return list(addresses)
+
+
+class _Fixed:
+    """A resolver (aiohttp's interface) that knows only the addresses that were checked."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        self._addresses = addresses
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[dict[str, Any]]:
+        return [
+            {
+                "hostname": host,
+                "host": address,
+                "port": port,
+                "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+                "proto": 0,
+                "flags": socket.AI_NUMERICHOST,
+            }
+            for address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _checked_url(url: str, allow_private: bool) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise AddressRefused("That is not a valid address.", field="url") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise AddressRefused("Only http:// and https:// addresses can be called.", field="url")
+    if parts.username or parts.password:
+        raise AddressRefused("An address with a user name or password in it is not called.", field="url")
+    if "%" in parts.hostname or any(ord(c) <= 32 for c in url):
+        raise AddressRefused("That address has characters that it must not have.", field="url")
+    if not allow_private and port is not None and port in _PORTS_REFUSED:
+        raise AddressRefused(f"Port {port} belongs to another protocol.", field="url")
+    return parts
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+def _shown(url: str) -> str:
+    """Scheme and host: paths and queries may hold secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}"

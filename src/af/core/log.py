@@ -1,0 +1,65 @@
+"""Structured logs: one JSON object a line on stderr, with the part that wrote it and the request it belongs to.
+
+Keys that name secrets are blanked, so a token that ends up in a log call by mistake does not end up in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_SECRET_WORDS = ("token", "password", "secret", "authorization", "cookie", "master_key", "private_key")
+_HARMLESS = frozenset({"token_id"})
+
+
+def configure(level: str, *, part: str) -> None:
+    """Set up logging for this process; ``part`` (edge, worker, …) is in every line.
+
+    Libraries that use the standard `logging` come out in the same form, at warning and above.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+        _naming(part),
+        _redact,
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(LEVELS[level], logging.WARNING), force=True)
+
+
+def _naming(part: str) -> Any:
+    def add(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["part"] = part
+        return event
+
+    return add
+
+
+def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in event:
+        lowered = key.lower()
+        if lowered not in _HARMLESS and any(word in lowered for word in _SECRET_WORDS):
+            event[key] = "[hidden]"
+    return event

@@ -1,0 +1,77 @@
+"""Prometheus metrics of all processes of one platform, and how they are read together.
+
+Each process counts in mapped files below the data folder (prometheus_client's multiprocess mode), so ``/metrics`` of
+any HTTP process answers for the edge processes and the worker together. Names: ``af_<domain>_<what>_<unit>``.
+
+`setup` must run before the first import of ``prometheus_client``; metrics are therefore made by `counter` and
+`histogram` on first use.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Histogram
+
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+CATALOGUE: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    # name: (kind, help, labels); docs/reference/metrics.md is generated from it
+    "af_http_requests_total": ("counter", "API requests.", ("method", "status")),
+    "af_http_seconds": ("histogram", "Time to answer an API request.", ()),
+    "af_gateway_requests_total": ("counter", "Requests for content, by outcome class.", ("status",)),
+    "af_gateway_bytes_total": ("counter", "Bytes of content sent.", ()),
+    "af_graphql_operations_total": ("counter", "GraphQL operations.", ("kind", "outcome")),
+    "af_storage_received_bytes_total": ("counter", "Block bytes received in uploads.", ()),
+    "af_storage_blocks_total": ("counter", "Blocks received in uploads, by whether they were new.", ("new",)),
+    "af_sites_deployments_total": ("counter", "Deployments that reached a final state.", ("status",)),
+    "af_workflows_total": ("counter", "Workflow runs in the worker.", ("workflow", "outcome")),
+}
+
+
+def setup(folder: Path) -> None:
+    """Share this process's metrics with its siblings through ``folder``; before any metric is used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ[_FOLDER] = str(folder)
+
+
+def forget(folder: Path) -> None:
+    """Remove what processes of an earlier start left in ``folder``."""
+    for path in folder.glob("*.db"):
+        path.unlink(missing_ok=True)
+
+
+@cache
+def counter(name: str) -> Counter:
+    """The counter of this name in `CATALOGUE`."""
+    from prometheus_client import Counter
+
+    kind, help, labels = CATALOGUE[name]
+    assert kind == "counter"
+    return Counter(name.removesuffix("_total"), help, labels)
+
+
+@cache
+def histogram(name: str) -> Histogram:
+    """The histogram of this name in `CATALOGUE`."""
+    from prometheus_client import Histogram
+
+    kind, help, labels = CATALOGUE[name]
+    assert kind == "histogram"
+    return Histogram(name, help, labels)
+
+
+def render() -> bytes:
+    """The exposition text of all processes."""
+    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    if _FOLDER not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
