@@ -35,7 +35,7 @@ class MemoryBlocks:
         return self.data[cid]
 
     def add(self, cid: CID, block: bytes) -> None:
-        self.data[cids.as_v1(cid)] = block
+        self.data[cid] = block
 
     def publish(self) -> None:
         """Everything stored until now becomes public."""

@@ -125,11 +125,13 @@ class Gateway:
     def _key(
         self, address: Address, site: Site | None, path: bytes, query: bytes, encodings: tuple[str, ...]
     ) -> Hashable:
-        """What decides a plain GET's response. A site's files do not depend on the query unless its rules ask for
-        it."""
+        """What decides a plain GET's response. A site's files depend on the query only if its rules ask for it.
+
+        The two shapes differ in length: what a site serves must never answer for its CID, which may not be public.
+        """
         if site is not None:
             return (site.scope, path, query if site.asks_query else b"", encodings)
-        return (address.name if address.kind is Kind.CID else "", path, query, encodings)
+        return ("ipfs", address.name if address.kind is Kind.CID else "", path, query, encodings)
 
     # --- cold lane -------------------------------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class Site:
         assert entry.root is not None, "tombstones are no sites"
         self.entry = entry
         self.usage = usage
-        self.root = cids.as_v1(cids.parse(entry.root))
+        self.root = cids.parse(entry.root)
         self.suspended = entry.suspended
         self.pinned = "--" in entry.name and entry.zone == "site"
         rules = json.dumps(entry.routes, sort_keys=True).encode() if entry.routes else b""

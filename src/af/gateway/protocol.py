@@ -29,15 +29,17 @@ _JOINED_BODY_BYTES_MAX = 64 << 10
 
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
 
-_HOST, _ENCODING, _NONE_MATCH, _COLD, _EXPECT = range(1, 6)
+_HOST, _ENCODING, _NONE_MATCH, _ACCEPT, _TRANSFER, _COLD, _EXPECT = range(1, 8)
 _WATCHED: dict[bytes, int] = {
     b"host": _HOST,
     b"accept-encoding": _ENCODING,
     b"if-none-match": _NONE_MATCH,
+    b"accept": _ACCEPT,
     b"expect": _EXPECT,
+    b"transfer-encoding": _TRANSFER,
     # anything that may change the answer beyond the cache's key
     **dict.fromkeys(
-        (b"range", b"if-range", b"if-match", b"content-length", b"transfer-encoding", b"upgrade", b"service-worker"),
+        (b"range", b"if-range", b"if-match", b"content-length", b"upgrade", b"service-worker"),
         _COLD,
     ),
     b"x-request-id": _COLD,
@@ -148,7 +150,7 @@ class HotProtocol(HttpToolsProtocol):
                 return
             self._end_after_upgrade()
         except httptools.HttpParserError:
-            self._refuse(self._refusal or 400)
+            self._refuse(400)
             return
         if self._head_open:
             self._head_bytes += len(data)
@@ -162,6 +164,8 @@ class HotProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """Answers a broken request and closes; when an answer is still being written, closes after that one."""
+        if self._refusal:
+            return
         self._refusal = status
         if not self._is_idle():
             last = self.pipeline[0][0] if self.pipeline else self.cycle
@@ -179,7 +183,7 @@ class HotProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _stop(self, status: int) -> None:
-        self._refusal = status
+        self._refuse(status)
         raise _Refused
 
     # --- parser callbacks ------------------------------------------------------------------------------------------
@@ -219,8 +223,13 @@ class HotProtocol(HttpToolsProtocol):
         elif watched == _NONE_MATCH:
             self._is_plain = self._is_plain and not self._none_match
             self._none_match = value
+        elif watched == _ACCEPT:
+            if b"application/vnd." in value.lower():
+                self._is_plain = False
         else:
             self._is_plain = False
+            if watched == _TRANSFER and value.lower() != b"chunked":
+                self._stop(400)  # we know no other, so we could not tell where the body ends
             if watched == _EXPECT and value.lower() == b"100-continue":
                 self.expect_100_continue = True
 

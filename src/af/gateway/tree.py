@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from af.storage import errors as storage
+from af import storage
 from af.gateway.cache import ByteLru
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagpb, hamt
@@ -21,6 +21,7 @@ from af.protocols.ipfs.errors import BlockMissing, InvalidBlock, LimitExceeded, 
 SYMLINKS_MAX = 16
 SEGMENTS_MAX = 128
 SYMLINK_BYTES_MAX = 4_096
+_DAG_PB_SHA2_256 = b"\x01\x70\x12\x20"
 _ENTRY_BYTES = 280  # one dict slot, name and CID objects, measured
 
 
@@ -86,12 +87,14 @@ class Tree:
         """
         if cids.is_identity(cid):
             return cids.digest(cid)
-        if (data := self.blocks.peek(cid, public_only=public)) is not None:
-            return data
-        try:
-            return await self.blocks.get(cid, public_only=public)
-        except storage.BlockMissing as error:
-            raise BlockMissing(cid) from error
+        for form in _forms(cid):
+            if (data := self.blocks.peek(form, public_only=public)) is not None:
+                return data
+            try:
+                return await self.blocks.get(form, public_only=public)
+            except storage.BlockMissing:
+                continue
+        raise BlockMissing(cid)
 
     async def node(self, cid: CID, *, public: bool) -> Node:
         """The decoded node.
@@ -156,6 +159,13 @@ class Tree:
                 raise InvalidBlock("HAMT: a shard's child is not a shard of the same fanout")
             shard = below.shard
         return None
+
+
+def _forms(cid: CID) -> tuple[CID, ...]:
+    """The CID, and the other version of it under which the same block may have been stored."""
+    if cids.version(cid) == 0:
+        return (cid, cids.as_v1(cid))
+    return (cid, CID(cid[2:])) if cid[:4] == _DAG_PB_SHA2_256 else (cid,)
 
 
 def _follow(parents: list[bytes], target: bytes, rest: list[bytes]) -> list[bytes] | None:
