@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +86,8 @@ def _run(state: State, names: tuple[str, ...], *, with_example: bool, reload: bo
 
     def on_ready(ready: Ready) -> None:
         _announce(state, ready)
-        if with_example:
-            _deploy_example(state, ready)
+        if with_example:  # beside, so that signals are taken meanwhile
+            threading.Thread(target=_deploy_example, args=(state, ready), daemon=True).start()
 
     ending = launch(settings, targets, environment=os.environ, on_ready=on_ready, reload=reload)
     if ending.failure is not None:

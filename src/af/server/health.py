@@ -1,4 +1,4 @@
-"""``/health``, ``/ready`` and ``/metrics``: for probes and Prometheus, not for users; no authentication, no log line."""
+"""``/health``, ``/ready`` and ``/metrics``: for probes and Prometheus; no authentication, no log line."""
 
 from __future__ import annotations
 

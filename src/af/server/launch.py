@@ -33,6 +33,7 @@ class Ready:
 
     url: str
     api: str
+    host: str
     pid: int
     login_url: str
     data: Path
@@ -120,6 +121,7 @@ def _ready(settings: Settings, port: int, facts: Mapping[str, str], log: Path | 
     return Ready(
         url=url,
         api=f"{url}/graphql",
+        host=settings.host,
         pid=os.getpid(),
         login_url=f"{url}/auth/link?token={login}" if login else "",
         data=settings.data,

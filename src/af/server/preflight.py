@@ -57,6 +57,12 @@ def check_sqlite(settings: Settings) -> None:
 
     :raises SqliteUnsuitable:
     """
+    check_sqlite_version(settings)
+    _check_write_ahead_log(settings.data)
+
+
+def check_sqlite_version(settings: Settings) -> None:
+    """:raises SqliteUnsuitable:"""
     needed = _SQLITE_MIN_PYTHON_312 if sys.version_info >= (3, 12) and settings.sqlite else _SQLITE_MIN
     if sqlite3.sqlite_version_info < needed:
         wanted = ".".join(map(str, needed))
@@ -65,7 +71,10 @@ def check_sqlite(settings: Settings) -> None:
             f"{wanted} is needed.",
             hint=f"Use Python 3.11, a Python built with SQLite {wanted} or newer, or PostgreSQL by AF_DATABASE_URL.",
         )
-    probe = settings.data / f".probe-{os.getpid()}.sqlite"
+
+
+def _check_write_ahead_log(data: Path) -> None:
+    probe = data / f".probe-{os.getpid()}.sqlite"
     try:
         connection = sqlite3.connect(probe)
         try:
@@ -80,7 +89,7 @@ def check_sqlite(settings: Settings) -> None:
             name.unlink(missing_ok=True)
     if mode != "wal":
         raise SqliteUnsuitable(
-            f"The file system of {settings.data} cannot do write-ahead logging (SQLite answered {mode!r}).",
+            f"The file system of {data} cannot do write-ahead logging (SQLite answered {mode!r}).",
             hint="Put the data folder on a local disk (--data); network file systems do not work.",
         )
 

@@ -37,7 +37,7 @@ def edge_application(platform: Platform, targets: set[str], *, served: gateway.G
 
 def _control_plane(platform: Platform) -> ASGIApp:
     graphql = api.application(platform)
-    router = Router([*rest_routes(), *pages.routes(platform)], default=_Missing(), redirect_slashes=False)
+    router = Router([*rest_routes(), *pages.routes()], default=_Missing(), redirect_slashes=False)
 
     async def by_path(scope: Scope, receive: Receive, send: Send) -> None:
         await (graphql if scope["path"] == "/graphql" else router)(scope, receive, send)

@@ -1,0 +1,44 @@
+"""Which backend implements which port in this process, from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from af import storage
+from af.core import db, seal
+from af.core.bell import Bell
+from af.core.clock import SystemClock
+from af.core.context import Platform
+from af.core.db import Database
+from af.core.http import Client
+from af.core.settings import Settings
+from af.server.errors import DatabaseAbsent
+
+
+@asynccontextmanager
+async def open_platform(settings: Settings, *, port: int, read_only: bool = False) -> AsyncIterator[Platform]:
+    """Open everything that services need, and close it in reverse. ``port`` is the one listened on.
+
+    ``read_only``: for a gateway on its own; nothing is written to the database, which must exist.
+    :raises DatabaseAbsent: read-only, and there is no database yet.
+    """
+    if read_only and settings.sqlite and not settings.sqlite_path.exists():
+        raise DatabaseAbsent(
+            f"There is no database in {settings.data} yet.",
+            hint="Start `af up` or `af serve api` on this folder once, or name the right one with --data.",
+        )
+    async with AsyncExitStack() as stack:
+        database = Database(db.async_url(settings.database_url, settings.sqlite_path), read_only=read_only)
+        stack.push_async_callback(database.close)
+        bell = Bell(settings.data / "bell")
+        stack.callback(bell.close)
+        blocks = await stack.enter_async_context(open_blocks(settings))
+        ports: dict[type[Any], Any] = {storage.BlockStore: blocks}
+        if not read_only:
+            client = Client()
+            stack.push_async_callback(client.close)
+            ports[Client] = client
+            ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))
+        yield Platform(settings=settings, database=database, clock=SystemClock(), bell=bell, ports=ports, port=port)
