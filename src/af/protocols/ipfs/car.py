@@ -67,7 +67,8 @@ class CarReader:
         reader.finish()
 
     `roots` is None until the header has been read. Every fault is an InvalidCar with the offset of the faulty part.
-    Iterate each `feed` to its end. A CARv2 index is skipped, not used; it may be at most `max_index_bytes`.
+    `offset` is where the frame of the block just yielded begins. Iterate each `feed` to its end. A CARv2 index is
+    skipped, not used; it may be at most `max_index_bytes`.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class CarReader:
     ) -> None:
         self.roots: tuple[CID, ...] | None = None
         self.version = 1
+        self.offset = 0
         self._max_frame_bytes = max_block_bytes + cids.MAX_CID_BYTES
         self._max_block_bytes = max_block_bytes
         self._max_header_bytes = max_header_bytes
