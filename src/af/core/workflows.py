@@ -152,7 +152,11 @@ class Runtime:
         DBOS(config=config)
         logging.getLogger("dbos").handlers.clear()  # our root handler prints its warnings
         logging.getLogger("dbos").propagate = True
-        self._dbos_run = DBOS.workflow(name="af.run", max_recovery_attempts=_ATTEMPTS_MAX)(self._run_durably)
+
+        def run(name: str, args: list[str]) -> None:
+            self._run_durably(name, args)
+
+        self._dbos_run = DBOS.workflow(name="af.run", max_recovery_attempts=_ATTEMPTS_MAX)(run)
         DBOS.launch()
 
     def _run_durably(self, name: str, args: list[str]) -> None:
