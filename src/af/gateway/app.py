@@ -15,6 +15,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from af import domains, storage
+from af.core import metrics
 from af.core.bell import Bell
 from af.core.clock import monotonic
 from af.core.context import SYSTEM, Platform
@@ -31,6 +32,7 @@ from af.gateway.requests import Request
 from af.gateway.tree import Blocks, Tree
 
 CHUNK_BYTES = 256 << 10
+REPORT_SECONDS = 1.0
 log = structlog.get_logger("af.gateway")
 
 
@@ -68,6 +70,10 @@ class Gateway:
         self.tree = Tree(blocks, cache_bytes=cache // 4)
         self.peek = blocks.peek
         self.counts: dict[tuple[str, int], int] = {}
+        self.body_bytes = 0
+        self._reported: dict[tuple[str, int], int] = {}
+        self._reported_bytes = 0
+        self._report_due = False
         self._content = Content(self.tree, self.hosts, self.responses, settings)
         self._request_prefix = secrets.token_hex(4)
         self._numbers = count()
@@ -94,9 +100,23 @@ class Gateway:
         """A fresh id: random per process, then counted."""
         return f"{self._request_prefix}{next(self._numbers) & 0xFFFFFFFF:08x}"
 
-    def count(self, lane: str, status_class: int) -> None:
+    def count(self, lane: str, status_class: int, body_bytes: int) -> None:
+        """One answer, by ``lane`` (hot or cold) and class of status. Reaches the metrics within `REPORT_SECONDS`."""
         key = (lane, status_class)
         self.counts[key] = self.counts.get(key, 0) + 1
+        self.body_bytes += body_bytes
+        if not self._report_due:
+            self._report_due = True
+            asyncio.get_running_loop().call_later(REPORT_SECONDS, self._report)
+
+    def _report(self) -> None:
+        self._report_due = False
+        for key, total in self.counts.items():
+            if new := total - self._reported.get(key, 0):
+                metrics.counter("af_gateway_requests_total").labels(f"{key[1]}xx").inc(new)
+                self._reported[key] = total
+        metrics.counter("af_gateway_bytes_total").inc(self.body_bytes - self._reported_bytes)
+        self._reported_bytes = self.body_bytes
 
     # --- hot lane --------------------------------------------------------------------------------------------------
 
@@ -157,8 +177,8 @@ class Gateway:
                 "Something went wrong on our side.", hint=f"Quote {request_id.decode()} when you report it."
             )
             reply = error_reply(shown, request.headers.get(b"accept"))
-        self.count("cold", reply.status // 100)
         sent = await _send(reply, request.method, request_id, receive, send)
+        self.count("cold", reply.status // 100, sent)
         if site is not None:
             site.usage.add(sent)
 

@@ -101,9 +101,18 @@ class HostTable:
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def fresh(self, zone: str, name: str, now: float) -> Site | None:
-        """The site if it is in memory and nothing changed since: the hot path, no waiting. ``now`` is `monotonic`."""
-        if self._bell.read("hosts") != self._heard or now - self._checked_at > POLL_SECONDS:
-            return None
+        """The site if it is in memory and nothing changed since: the hot path, no waiting. ``now`` is `monotonic`.
+
+        A poll that is due starts beside the answer; only when it is long overdue does the caller have to wait for it.
+        """
+        if now >= self._retry_at:
+            if self._bell.read("hosts") != self._heard:
+                return None
+            age = now - self._checked_at
+            if age > POLL_SECONDS:
+                if age > 2 * POLL_SECONDS:
+                    return None
+                self._start_refresh(now)
         key = (zone, name)
         site = self._sites.get(key)
         if site is not None:
@@ -127,7 +136,7 @@ class HostTable:
             generation = self._generation
             async with self._lookups:
                 entry = await self._source.lookup(zone, name)
-            if generation == self._generation or key in self._sites or key in self._absent:
+            if generation == self._generation:  # else a change overtook the answer: look again
                 self._remember(key, entry)
         site = self._sites.get(key)
         return site if site is not None or entry is None else self._site(entry)
@@ -146,20 +155,24 @@ class HostTable:
         """Returns once what was committed before the call is in memory, or known to be out of reach for now."""
         for _ in range(_ATTEMPTS_MAX):
             now = monotonic()
-            if self._bell.read("hosts") == self._heard and now - self._checked_at <= POLL_SECONDS:
+            if now < self._retry_at or (
+                self._bell.read("hosts") == self._heard and now - self._checked_at <= POLL_SECONDS
+            ):
                 return
-            if self._refreshing is None:
-                if now < self._retry_at:
-                    return
-                self._refresh_started = now
-                self._refreshing = asyncio.create_task(self._refresh())
-            refreshing, left = self._refreshing, self._refresh_started + REFRESH_WAIT_SECONDS - now
+            refreshing = self._start_refresh(now)
+            left = self._refresh_started + REFRESH_WAIT_SECONDS - now
             if left <= 0:
                 return
             await asyncio.wait((refreshing,), timeout=left)
             if not refreshing.done():
                 return
-            refreshing.result()
+            refreshing.result()  # a bug in it is this request's failure too
+
+    def _start_refresh(self, now: float) -> asyncio.Task[None]:
+        if self._refreshing is None:
+            self._refresh_started = now
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+        return self._refreshing
 
     async def _refresh(self) -> None:
         """Read the bell first: a ring during the reading then calls for another round."""
@@ -215,4 +228,9 @@ class HostTable:
             self._sites.popitem(last=False)
 
     def _site(self, entry: HostEntry) -> Site:
-        return Site(entry, self._usage.setdefault(entry.site_id, Usage()))
+        usage = self._usage.get(entry.site_id)
+        if usage is None:
+            usage = self._usage[entry.site_id] = Usage()
+            if len(self._usage) > 4 * self._hosts_max:  # nobody takes it, so the oldest is forgotten
+                del self._usage[next(iter(self._usage))]
+        return Site(entry, usage)

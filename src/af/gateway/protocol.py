@@ -327,7 +327,7 @@ class HotProtocol(HttpToolsProtocol):
             self.transport.write(b"".join((*head, body)))
         else:
             self.transport.writelines((b"".join(head), body))
-        gateway.count("hot", 3 if status == 304 else entry.status_class)
+        gateway.count("hot", 3 if status == 304 else entry.status_class, len(body))
         if site is not None:
             site.usage.add(len(body))
         self.server_state.total_requests += 1
