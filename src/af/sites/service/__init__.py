@@ -2,6 +2,8 @@
 `archive` (live from a tar or zip), `diff` (what changed), `watch` (follow a deployment), `content` (read a tree)."""
 
 from af.sites.service.archive import (
+    UNFINISHED_PER_SITE_MAX,
+    Fill,
     Upload,
     cancel,
     clean_uploads,
@@ -29,6 +31,8 @@ from af.sites.service.sites import create, delete, get, get_by_slug, list_sites,
 from af.sites.service.watch import LogLine, StatusUpdate, read_logs, watch_logs, watch_status
 
 __all__ = [
+    "UNFINISHED_PER_SITE_MAX",
+    "Fill",
     "LogLine",
     "StatusUpdate",
     "Upload",

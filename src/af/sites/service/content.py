@@ -1,6 +1,7 @@
 """Reading deployed trees: the rule files of a root, and what differs between two roots.
 
-Two trees are compared by CID: equal directories and files are skipped without being read, so the cost follows the size
+The callers have authorised, and the trees belong to deployments of the project or have just been verified for it. Two
+trees are compared by CID: equal directories and files are skipped without being read, so the cost follows the size
 of the change, not of the site.
 """
 
@@ -12,11 +13,10 @@ from dataclasses import dataclass, field
 from af import storage
 from af.core.context import Context
 from af.core.errors import InvalidInput
-from af.core.ids import ProjectId
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import export
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import NotADirectory, NotAFile, NotFound
+from af.protocols.ipfs.errors import IpfsError, NotADirectory, NotAFile, NotFound
 from af.protocols.ipfs.export import DirEntry, EntryKind, Get
 from af.protocols.sitefiles import FILE_BYTES_MAX
 from af.sites import rules
@@ -26,12 +26,12 @@ DIFF_FILES_MAX = 5_000
 DIFF_FOLDERS_MAX = 20_000
 
 
-async def rule_files(ctx: Context, project_id: ProjectId, root: CID) -> dict[str, bytes]:
+async def rule_files(ctx: Context, root: CID) -> dict[str, bytes]:
     """The rule files at the top of a tree, each at most one byte longer than what is accepted.
 
-    :raises InvalidInput: ``root`` is not a directory.
+    :raises InvalidInput: ``root`` is not a directory, or a rule file in it is broken.
     """
-    get = storage.reader(ctx, project_id)
+    get = ctx.get(storage.BlockStore).get
     found: dict[str, bytes] = {}
     for name in rules.RULE_FILES:
         try:
@@ -43,6 +43,8 @@ async def rule_files(ctx: Context, project_id: ProjectId, root: CID) -> dict[str
             continue  # a directory or symlink of that name has no rules
         except NotADirectory as error:
             raise InvalidInput("The root of a site must be a directory.", field="cid") from error
+        except IpfsError as error:
+            raise InvalidInput(f"{name} cannot be read: {error}.", field="cid") from error
         found[name] = b"".join(pieces)
     return found
 
@@ -70,9 +72,9 @@ class _Side:
     size_bytes: int
 
 
-async def compare_trees(ctx: Context, project_id: ProjectId, before: CID, after: CID) -> TreeDiff:
+async def compare_trees(ctx: Context, before: CID, after: CID) -> TreeDiff:
     """What changed from one tree to another; at most `DIFF_FILES_MAX` files and `DIFF_FOLDERS_MAX` folders are seen."""
-    get = storage.reader(ctx, project_id)
+    get = ctx.get(storage.BlockStore).get
     diff = TreeDiff()
     pending: list[tuple[str, CID | None, CID | None]] = [("", before, after)] if before != after else []
     folders = 0

@@ -62,7 +62,7 @@ async def create_deployment(
     if production and (current := await _current_with(ctx, found, text)):
         return current
     summary = await storage.verify_dag(ctx, found.project_id, root_cid)
-    routes = rules.read_rule_files(await content.rule_files(ctx, found.project_id, root_cid))
+    routes = rules.read_rule_files(await content.rule_files(ctx, root_cid))
     deployment = replace(
         new_deployment(ctx, found, DeploymentSource.UPLOAD, production=production, message=message),
         cid=text,
@@ -177,7 +177,7 @@ def new_deployment(ctx: Context, site: Site, source: DeploymentSource, *, produc
 def parse_root(text: str) -> CID:
     """:raises InvalidInput: not a CID."""
     try:
-        return cids.as_v1(cids.parse(text))
+        return cids.parse(text)
     except InvalidCid as error:
         raise InvalidInput(f"{text[:80]!r} is not a CID: {error}.", field="cid") from error
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from af.core.context import Context
+from af.core.errors import InvalidInput
 from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs.errors import IpfsError
 from af.sites import rules, store
 from af.sites.errors import NotDeployable
 from af.sites.models import DeploymentDiff
@@ -30,7 +32,10 @@ async def diff(ctx: Context, before_id: str, after_id: str) -> DeploymentDiff:
     new = routes.get(after.id, rules.NO_ROUTES).routes
     old_redirects, new_redirects = rules.redirect_lines(old), rules.redirect_lines(new)
     old_headers, new_headers = rules.header_lines(old), rules.header_lines(new)
-    tree = await content.compare_trees(ctx, before.project_id, cids.parse(before.cid), cids.parse(after.cid))
+    try:
+        tree = await content.compare_trees(ctx, cids.parse(before.cid), cids.parse(after.cid))
+    except IpfsError as error:
+        raise InvalidInput(f"The content cannot be compared: {error}.") from error
     return DeploymentDiff(
         before=before.id,
         after=after.id,

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from af import projects
 from af.core.context import Context
-from af.core.errors import Forbidden, NotFound
+from af.core.errors import Forbidden, NotFound, Unauthenticated
 from af.core.ids import DeploymentId, ProjectId, SiteId
 from af.sites import store
 from af.sites.models import Deployment, Routes, Site
@@ -75,6 +75,6 @@ async def _readable_projects(ctx: Context, project_ids: Iterable[ProjectId]) -> 
 async def _may_read(ctx: Context, project_id: ProjectId) -> bool:
     try:
         await projects.authorize(ctx, READ, project_id=project_id)
-    except (NotFound, Forbidden):
+    except (NotFound, Forbidden, Unauthenticated):
         return False
     return True
