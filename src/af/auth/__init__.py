@@ -1,0 +1,64 @@
+"""Identity: users, access tokens, browser sessions, login links, signing keys, and who is behind a request.
+
+People act here on their own identity and credentials only. It knows nothing of projects: what a user may do in one is
+decided by `af.projects`, which also makes tokens that are limited to one.
+"""
+
+from af.auth.addresses import COOKIE, is_ip_literal, is_own_host
+from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, User
+from af.auth.rules import SCOPES, covers, require_scope
+from af.auth.service import (
+    authenticate,
+    authenticate_token,
+    create_login_link,
+    create_token,
+    create_user,
+    end_session,
+    ensure_operator,
+    list_tokens,
+    login_url,
+    me,
+    prune,
+    redeem_login_link,
+    require_operator,
+    require_signed_in,
+    revoke_token,
+    sign_sdk_token,
+    token_allowance,
+    user_by_name,
+    users_by_id,
+)
+
+__all__ = [
+    "AccessToken",
+    "COOKIE",
+    "CreatedSession",
+    "CreatedToken",
+    "SCOPES",
+    "Session",
+    "TokenAllowance",
+    "User",
+    "authenticate",
+    "authenticate_token",
+    "covers",
+    "create_login_link",
+    "create_token",
+    "create_user",
+    "end_session",
+    "ensure_operator",
+    "is_ip_literal",
+    "is_own_host",
+    "list_tokens",
+    "login_url",
+    "me",
+    "prune",
+    "redeem_login_link",
+    "require_operator",
+    "require_scope",
+    "require_signed_in",
+    "revoke_token",
+    "sign_sdk_token",
+    "token_allowance",
+    "user_by_name",
+    "users_by_id",
+]

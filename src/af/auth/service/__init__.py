@@ -1,0 +1,38 @@
+"""What can be done with identity, one file per use: `users`, `tokens`, `sessions`, `authenticate` (who asks?),
+`signing` (short-lived tokens), `memory` (what a process remembers)."""
+
+from af.auth.service.authenticate import authenticate, authenticate_token
+from af.auth.service.sessions import create_login_link, end_session, login_url, redeem_login_link
+from af.auth.service.signing import sign_sdk_token
+from af.auth.service.tokens import create_token, list_tokens, prune, revoke_token, token_allowance
+from af.auth.service.users import (
+    create_user,
+    ensure_operator,
+    me,
+    require_operator,
+    require_signed_in,
+    user_by_name,
+    users_by_id,
+)
+
+__all__ = [
+    "authenticate",
+    "authenticate_token",
+    "create_login_link",
+    "create_token",
+    "create_user",
+    "end_session",
+    "ensure_operator",
+    "list_tokens",
+    "login_url",
+    "me",
+    "prune",
+    "redeem_login_link",
+    "require_operator",
+    "require_signed_in",
+    "revoke_token",
+    "sign_sdk_token",
+    "token_allowance",
+    "user_by_name",
+    "users_by_id",
+]

@@ -1,0 +1,112 @@
+"""People: who they are, and whether they run the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from af.auth import rules, store
+from af.auth.errors import InvalidCredentials, OperatorOnly, UserNotFound
+from af.auth.models import User
+from af.core import ids
+from af.core.context import ActorKind, Context
+from af.core.errors import Forbidden, Unauthenticated
+from af.core.ids import UserId
+
+USERS_BATCH_MAX = 1_000
+
+
+async def require_signed_in(ctx: Context) -> None:
+    """:raises Unauthenticated: the caller is nobody."""
+    if ctx.actor.kind is ActorKind.ANONYMOUS:
+        raise Unauthenticated("Sign in first.", hint="Run `af login`, or set AF_TOKEN.")
+
+
+async def require_scope(ctx: Context, action: str) -> UserId:
+    """The caller's user id, if the caller is a user whose credential covers ``action`` (``tokens:write``)."""
+    await require_signed_in(ctx)
+    if ctx.actor.user_id is None:
+        raise Forbidden("Only a user has tokens and sessions.")
+    rules.require_scope(ctx.actor.scopes, action)
+    return ctx.actor.user_id
+
+
+async def require_operator(ctx: Context) -> None:
+    """For what concerns all projects at once: garbage collection, scrubbing, platform statistics.
+
+    :raises OperatorOnly: the caller does not run the platform, or its token is limited.
+    """
+    if ctx.actor.kind is ActorKind.SYSTEM:
+        return
+    await require_signed_in(ctx)
+    user = await me(ctx)
+    if user is None or not user.operator or ctx.actor.scopes is not None or ctx.actor.project_id is not None:
+        raise OperatorOnly("Only the operator of the platform may do this, with an unlimited token.")
+
+
+async def me(ctx: Context) -> User | None:
+    """The signed-in user; `None` for nobody.
+
+    :raises InvalidCredentials: the user does not exist any more.
+    """
+    if ctx.actor.user_id is None:
+        return None
+    found = (await users_by_id(ctx, [ctx.actor.user_id])).get(ctx.actor.user_id)
+    if found is None:
+        raise InvalidCredentials("The user of this credential does not exist any more.")
+    return found
+
+
+async def users_by_id(ctx: Context, user_ids: Sequence[UserId]) -> dict[UserId, User]:
+    """Users by id. Only ids from what the caller may see (a member, an author) may come here: it is for batch
+    loaders of higher domains."""
+    await require_signed_in(ctx)
+    async with ctx.reading() as connection:
+        return await store.users_by_id(connection, user_ids[:USERS_BATCH_MAX])
+
+
+async def user_by_name(ctx: Context, name: str) -> User:
+    """A user by exact user name or e-mail address. :raises UserNotFound: nobody has it."""
+    await require_signed_in(ctx)
+    async with ctx.reading() as connection:
+        user = await store.user_by_name(connection, name[:320])
+    if user is None:
+        raise UserNotFound(f"There is no user {name[:80]!r}.", field="name")
+    return user
+
+
+async def create_user(ctx: Context, username: str, *, email: str | None = None, operator: bool = False) -> User:
+    """A new user, made by the platform itself (login methods, bootstrap). A taken user name gets an ending.
+
+    :raises Forbidden: the caller is not the platform.
+    """
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform itself makes users.")
+    wanted = rules.username_from(username)
+    user = User(UserId(ids.new(ids.USER, ctx.now)), wanted, email, operator, ctx.now, ctx.now)
+    async with ctx.transaction() as tx:
+        if not await store.insert_user(tx, user):
+            user = replace(user, username=f"{wanted}-{ids.label(user.id)}")
+            if not await store.insert_user(tx, user):
+                raise InvalidCredentials("The e-mail address belongs to another user.", field="email")
+    return user
+
+
+async def ensure_operator(ctx: Context, username: str) -> tuple[User, bool]:
+    """The first operator, made now if there is none, and whether it was; for the platform itself.
+
+    Two processes that start on one new database get the same: the second one waits for the first one's row.
+    """
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform itself makes its operator.")
+    async with ctx.transaction() as tx:
+        found = await store.first_operator(tx)
+        if found is not None:
+            return found, False
+        user = User(UserId(ids.new(ids.USER, ctx.now)), username, None, True, ctx.now, ctx.now)
+        if await store.insert_user(tx, user):
+            return user, True
+        found = await store.first_operator(tx)
+        if found is not None:
+            return found, False
+    return await create_user(ctx, username, operator=True), True

@@ -1,0 +1,110 @@
+"""The one place that decides who may do what, and the record of what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from af import auth
+from af.core.context import ActorKind, Context
+from af.core.ids import ProjectId
+from af.projects import rules, store
+from af.projects.errors import NoProjectSelected, ProjectNotFound, RoleTooLow
+from af.projects.models import Project, Role
+
+
+async def authorize(ctx: Context, action: str, *, project_id: str) -> Project:
+    """The project, if the caller may do ``action`` (``sites:write``) in it. ``project_id`` may be its id or slug.
+
+    A stranger learns nothing: an absent and a hidden project answer alike. The platform itself (jobs) may do
+    everything, in deleted projects too, so that it can clean up after them.
+
+    :raises Unauthenticated: nobody asks. :raises ProjectNotFound: absent, deleted, or the caller is no member or its
+        token is limited to another project. :raises RoleTooLow, ScopeMissing: a member, but not for this.
+    """
+    project, role = await membership(ctx, project_id)
+    assert action in rules.LOWEST_ROLE, f"no such action: {action}"
+    auth.require_scope(ctx.actor.scopes, action)
+    if not rules.allows(role, action):
+        needed = rules.LOWEST_ROLE[action].value.lower()
+        raise RoleTooLow(
+            f"Your role in {project.slug} is {role.value.lower()}; {action} needs {needed}.",
+            hint="Ask an admin or owner of the project.",
+        )
+    return project
+
+
+async def membership(ctx: Context, project_id: str) -> tuple[Project, Role]:
+    """The project and the caller's role in it; the platform itself counts as an owner.
+
+    :raises Unauthenticated: nobody asks. :raises ProjectNotFound: absent or hidden.
+    """
+    await auth.require_signed_in(ctx)
+    async with ctx.reading() as connection:
+        if ctx.actor.user_id is None:
+            assert ctx.actor.kind is ActorKind.SYSTEM
+            project = await store.project(connection, project_id)
+            found = (project, Role.OWNER) if project else None
+        else:
+            found = await store.project_and_role(connection, project_id, ctx.actor.user_id)
+    if found is None or ctx.actor.project_id not in (None, found[0].id):
+        raise ProjectNotFound(f"There is no project {project_id[:80]!r}.", hint="`af projects list` shows yours.")
+    return found
+
+
+async def require_signed_in(ctx: Context) -> None:
+    """:raises Unauthenticated: the caller is nobody. For answers that do not depend on a project."""
+    await auth.require_signed_in(ctx)
+
+
+async def require_operator(ctx: Context) -> None:
+    """:raises OperatorOnly: the caller does not run the platform. For what concerns all projects at once."""
+    await auth.require_operator(ctx)
+
+
+async def selected(ctx: Context, project_id: str | None = None) -> Project:
+    """The project that a request is about when its arguments need not say: ``project_id`` if given, else
+    ``X-Project-Id``, else the one that the token is limited to, else the caller's only one.
+
+    :raises NoProjectSelected: the caller has several, or none. :raises ProjectNotFound: absent or hidden.
+    """
+    named = project_id or ctx.selected_project_id or ctx.actor.project_id
+    if named is not None:
+        return (await membership(ctx, named))[0]
+    await auth.require_signed_in(ctx)
+    if ctx.actor.user_id is None:
+        raise NoProjectSelected("The platform itself must name the project.")
+    async with ctx.reading() as connection:
+        found = await store.projects_of(connection, ctx.actor.user_id, after=None, limit=2)
+    if len(found) != 1:
+        which = "You are in several projects" if found else "You are in no project"
+        raise NoProjectSelected(f"{which}; say which one.", hint="Send X-Project-Id, or set AF_PROJECT_ID.")
+    return found[0]
+
+
+async def audit(
+    ctx: Context,
+    action: str,
+    project_id: ProjectId,
+    target: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    """Record, in the caller's transaction, that ``action`` (``site.create``) was done to ``target`` (an id).
+
+    ``before`` and ``after`` are the changed fields; no secrets.
+    """
+    async with ctx.transaction() as tx:
+        await store.append_audit(
+            tx,
+            project_id=project_id,
+            action=action,
+            target=target,
+            user_id=ctx.actor.user_id,
+            token_id=ctx.actor.token_id,
+            address=ctx.actor.address,
+            request_id=ctx.request_id,
+            before=before,
+            after=after,
+            now=ctx.now,
+        )

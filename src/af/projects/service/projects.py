@@ -1,0 +1,165 @@
+"""Create, list, change and delete projects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from af import auth
+from af.core import events, ids
+from af.core.context import ActorKind, Context
+from af.core.errors import Forbidden, Unauthenticated
+from af.core.ids import ProjectId, UserId
+from af.projects import rules, store
+from af.projects.errors import ProjectSlugTaken, TooManyProjects
+from af.projects.models import Member, Project, Role
+from af.projects.service.access import audit, authorize
+
+PAGE_MAX = 100
+BATCH_MAX = 1_000
+
+
+async def create_project(ctx: Context, name: str, *, owner: UserId | None = None, slug: str | None = None) -> Project:
+    """A new project with the caller as its owner; the platform itself names the owner.
+
+    The slug is made of the name; when it is taken it gets ``-2`` … ``-100``.
+    :raises ScopeMissing, Forbidden: the caller's token is limited. :raises ProjectSlugTaken: a hundred have the name.
+    """
+    user_id = owner if ctx.actor.kind is ActorKind.SYSTEM else ctx.actor.user_id
+    if user_id is None:
+        raise Unauthenticated("Sign in first.", hint="Run `af login`, or set AF_TOKEN.")
+    auth.require_scope(ctx.actor.scopes, "projects:write")
+    if ctx.actor.project_id is not None:
+        raise Forbidden("A token that is limited to a project cannot make another.")
+    name = rules.check_name(name)
+    wanted = rules.slug_from_name(slug or name)
+    async with ctx.transaction() as tx:
+        if await store.count_created(tx, user_id) >= rules.PROJECTS_PER_USER_MAX:
+            raise TooManyProjects(f"You have made {rules.PROJECTS_PER_USER_MAX} projects.")
+        project = Project(
+            id=ProjectId(ids.new(ids.PROJECT, ctx.now)),
+            name=name,
+            slug=wanted,
+            avatar=None,
+            backup_storage_on_arweave=False,
+            backup_storage_on_filecoin=False,
+            created_by=user_id,
+            created_at=ctx.now,
+            updated_at=ctx.now,
+            deleted_at=None,
+        )
+        for attempt in range(1, rules.SLUG_TRIES_MAX + 1):
+            project = replace(project, slug=rules.slug_candidate(wanted, attempt))
+            if await store.insert_project(tx, project):
+                break
+        else:
+            raise ProjectSlugTaken(f"The slugs {wanted} to {wanted}-100 are taken.", field="name")
+        await store.insert_member(tx, Member(project.id, user_id, Role.OWNER, ctx.now))
+        await audit(ctx, "project.create", project.id, project.id, None, {"name": name, "slug": project.slug})
+        await _tell(ctx, project, "project.created")
+    return project
+
+
+async def get_project(ctx: Context, id_or_slug: str) -> Project:
+    """:raises ProjectNotFound: absent or hidden."""
+    return await authorize(ctx, "projects:read", project_id=id_or_slug)
+
+
+async def list_projects(ctx: Context, *, first: int = PAGE_MAX, after: str | None = None) -> list[Project]:
+    """The projects that the caller is a member of, oldest first; ``after`` is the last id of the page before.
+
+    A token that is limited to a project sees that one.
+    """
+    await auth.require_signed_in(ctx)
+    auth.require_scope(ctx.actor.scopes, "projects:read")
+    if ctx.actor.user_id is None:
+        raise Forbidden("Only a user has projects.")
+    limit = max(1, min(first, PAGE_MAX + 1))
+    async with ctx.reading() as connection:
+        return await store.projects_of(
+            connection,
+            ctx.actor.user_id,
+            after=ProjectId(after) if after else None,
+            limit=limit,
+            only=ctx.actor.project_id,
+        )
+
+
+async def projects_by_id(ctx: Context, project_ids: Sequence[ProjectId]) -> dict[ProjectId, Project]:
+    """The projects among these that the caller is a member of, in one query; for batch loaders."""
+    await auth.require_signed_in(ctx)
+    if not auth.covers(ctx.actor.scopes, "projects:read"):
+        return {}
+    async with ctx.reading() as connection:
+        found = await store.projects_by_id(connection, project_ids[:BATCH_MAX], ctx.actor.user_id)
+    if ctx.actor.project_id is not None:
+        return {key: project for key, project in found.items() if key == ctx.actor.project_id}
+    return found
+
+
+async def update_project(
+    ctx: Context,
+    project_id: str,
+    *,
+    name: str | None = None,
+    avatar: str | None = None,
+    backup_storage_on_arweave: bool | None = None,
+    backup_storage_on_filecoin: bool | None = None,
+) -> Project:
+    """Change what is given. The slug stays: addresses and image names contain it."""
+    found = await authorize(ctx, "projects:write", project_id=project_id)
+    async with ctx.transaction() as tx:
+        before = await store.project(tx, found.id) or found
+        after = replace(
+            before,
+            name=before.name if name is None else rules.check_name(name),
+            avatar=before.avatar if avatar is None else (rules.check_avatar(avatar) if avatar else None),
+            backup_storage_on_arweave=_given(backup_storage_on_arweave, before.backup_storage_on_arweave),
+            backup_storage_on_filecoin=_given(backup_storage_on_filecoin, before.backup_storage_on_filecoin),
+            updated_at=ctx.now,
+        )
+        await store.update_project(tx, after)
+        await audit(ctx, "project.update", found.id, found.id, _settings(before), _settings(after))
+        await _tell(ctx, after, "project.updated")
+    return after
+
+
+async def delete_project(ctx: Context, project_id: str) -> Project:
+    """Hide a project from everybody at once; its slug is free. Its sites, content and so on are removed by the worker,
+    which finds deleted projects by `deleted_projects`: this domain does not know what belongs to a project."""
+    found = await authorize(ctx, "projects:admin", project_id=project_id)
+    async with ctx.transaction() as tx:
+        # No project can have this slug: they contain no "--".
+        deleted = replace(found, slug=f"{found.slug}--{ids.label(found.id)}", updated_at=ctx.now, deleted_at=ctx.now)
+        await store.update_project(tx, deleted)
+        await audit(ctx, "project.delete", found.id, found.id, _settings(found), None)
+        await _tell(ctx, found, "project.deleted")
+        ctx.ring("work")
+    return replace(found, deleted_at=ctx.now)
+
+
+async def deleted_projects(ctx: Context, *, after: ProjectId | None = None, limit: int = PAGE_MAX) -> list[Project]:
+    """Deleted projects in the order of their ids, for the reconcilers that remove what belonged to them."""
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform itself cleans up after projects.")
+    async with ctx.reading() as connection:
+        return await store.deleted_projects(connection, after=after, limit=min(limit, BATCH_MAX))
+
+
+def _given(value: bool | None, otherwise: bool) -> bool:
+    return otherwise if value is None else value
+
+
+def _settings(project: Project) -> dict[str, object]:
+    return {
+        "name": project.name,
+        "slug": project.slug,
+        "avatar": project.avatar,
+        "backupStorageOnArweave": project.backup_storage_on_arweave,
+        "backupStorageOnFilecoin": project.backup_storage_on_filecoin,
+    }
+
+
+async def _tell(ctx: Context, project: Project, kind: str) -> None:
+    data = {"projectId": project.id, "name": project.name, "slug": project.slug}
+    await events.publish(ctx, project_id=project.id, topic=f"project:{project.id}", kind=kind, data=data)
