@@ -181,8 +181,10 @@ async def _list_shards(get: Get, root: hamt.Shard, max_entries: int, max_shards:
         if not isinstance(shard, hamt.Shard):
             shard = await _load_shard(get, shard, root.fanout)
         shards += 1
-        if level >= deepest or shards > max_shards:
-            raise LimitExceeded(f"the sharded directory is deeper than its hash or has over {max_shards:,} shards")
+        if level >= deepest:
+            raise LimitExceeded("the sharded directory is deeper than its hash allows")
+        if shards > max_shards:
+            raise LimitExceeded(f"the directory has more than {max_shards:,} shards")
         for link in shard.links:
             if shard.is_child(link):
                 pending.append((link.cid, level + 1))

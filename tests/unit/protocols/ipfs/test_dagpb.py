@@ -105,6 +105,7 @@ def test_malformed_nodes_are_refused(block: bytes) -> None:
         b"\x08\x02\x12\x05abc",
         b"\x08\x02\x18",
         b"\x08\x02\x22\x02\x05\x80",  # packed block sizes, cut short
+        b"\x08\x02\x22\x01\x80\x18\x01",  # packed block sizes that run into the next field
         b"\x08\x02\x42\x02\x10\x01",  # mtime without seconds
         b"\x08\x02\x42\x07\x08\x01\x15\x00\xca\x9a\x3b",  # a whole second of nanoseconds
         b"\x08\x02\x4b",  # a group
