@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shutil
 import signal
 import socket
 import traceback
@@ -83,7 +84,12 @@ def launch(
     port = int(listener.getsockname()[1])
     to_file = os.isatty(2)
     log = journal.open_log(settings.data) if to_file else 2
-    child_environment = {**environment, **to_environment(settings), "PYTHONUNBUFFERED": "1"}
+    child_environment = {
+        **environment,
+        **to_environment(settings),
+        "PYTHONUNBUFFERED": "1",
+        "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(settings.data)),
+    }
     specs = parts.plan(targets, workers=settings.workers, port=port)
 
     offspring.adopt_orphans()
@@ -113,6 +119,19 @@ def launch(
     finally:
         offspring.kill_descendants(seconds=_KILL_SECONDS)
         locks.release(held)
+
+
+def _metrics_folder(data: Path) -> Path:
+    """Where this instance's parts count (`af.core.metrics`); what dead instances left is removed."""
+    folder = data / "metrics"
+    folder.mkdir(exist_ok=True)
+    for left in folder.iterdir():
+        if left.name.isdigit() and not locks.is_alive(int(left.name)):
+            shutil.rmtree(left, ignore_errors=True)
+    mine = folder / str(os.getpid())
+    shutil.rmtree(mine, ignore_errors=True)
+    mine.mkdir()
+    return mine
 
 
 def _ready(settings: Settings, port: int, facts: Mapping[str, str], log: Path | None) -> Ready:

@@ -74,7 +74,7 @@ def _take_one(data: Path, target: str, pid: int, deadline: float) -> int:
                 break
             except BlockingIOError:
                 other = _written_pid(descriptor)
-                living = other is not None and _alive(other)  # no pid: its holder is about to write it
+                living = other is not None and is_alive(other)  # no pid: its holder is about to write it
                 if living or monotonic() > deadline:
                     raise _refusal(data, target, other) from None
                 time.sleep(_POLL_SECONDS)
@@ -101,7 +101,8 @@ def _written_pid(descriptor: int) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -37,8 +37,6 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
         blocks = await stack.enter_async_context(open_blocks(settings))
         ports: dict[type[Any], Any] = {storage.BlockStore: blocks}
         if not read_only:
-            client = Client()
-            stack.push_async_callback(client.close)
-            ports[Client] = client
+            ports[Client] = Client()
             ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))
         yield Platform(settings=settings, database=database, clock=SystemClock(), bell=bell, ports=ports, port=port)

@@ -70,7 +70,7 @@ function showAddress() {
   const slug = slugOf($("site").value);
   const existing = known.find((site) => site.slug === slug);
   $("go").disabled = !chosen || !slug;
-  $("address").textContent = !slug ? "\u00a0" : existing ? `Replaces what visitors see at ${existing.url}` : `A new site called ${slug}`;
+  $("address").textContent = !slug ? "" : existing ? `Replaces what visitors see at ${existing.url}` : `A new site called ${slug}`;
 }
 
 async function attempt(work) {
