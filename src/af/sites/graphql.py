@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +146,12 @@ async def resolve_cancel_deployment(_: None, info: Info, where: Where) -> Deploy
 
 
 @subscription.source("deploymentStatus")
-def follow_status(_: None, info: Info, **given: str) -> AsyncIterator[service.StatusUpdate]:
+def follow_status(_: None, info: Info, **given: str) -> AsyncGenerator[service.StatusUpdate, None]:
     return service.watch_status(_ctx(info), given["deploymentId"])
 
 
 @subscription.source("deploymentLogs")
-def follow_logs(_: None, info: Info, **given: str) -> AsyncIterator[service.LogLine]:
+def follow_logs(_: None, info: Info, **given: str) -> AsyncGenerator[service.LogLine, None]:
     return service.watch_logs(_ctx(info), given["deploymentId"])
 
 
@@ -277,8 +277,7 @@ def _ctx(info: Info) -> Context:
 
 
 async def _project_id(ctx: Context, given: Where | None) -> ProjectId:
-    wanted = (given or {}).get("projectId")
-    return ProjectId(wanted) if wanted else (await projects.current(ctx)).id
+    return (await projects.selected(ctx, (given or {}).get("projectId"))).id
 
 
 def _one(where: Where, *names: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -31,20 +31,10 @@ async def submit_archive(request: Request) -> Response:
     _refuse_early(request, limit_bytes)
 
     async def fill(upload: Upload) -> None:
-        content_type = request.headers.get("content-type", "")
-        if content_type.lower().startswith(_FORM):
-            form = FormReceiver(upload, content_type, files_max=ctx.settings.files_max)
-            async for part in request.stream():
-                form.feed(part)
-            form.finish()
-        elif content_type.lower().startswith("application/x-www-form-urlencoded"):
-            raise InvalidUpload(
-                "The body is an encoded form.",
-                hint="With curl: --data-binary @site.tar -H 'Content-Type: application/x-tar'",
-            )
-        else:
-            async for part in request.stream():
-                upload.write(part)
+        try:
+            await _receive(request, upload, ctx.settings.files_max)
+        except ClientDisconnect as error:
+            raise InvalidUpload("The upload was cut short.") from error
 
     deployment = await service.submit_archive(
         ctx,
@@ -55,6 +45,21 @@ async def submit_archive(request: Request) -> Response:
     )
     site = await service.get(ctx, deployment.site_id)
     return web.json_response({"deployment": deployment_json(ctx, site, deployment)}, 202)
+
+
+async def _receive(request: Request, upload: Upload, files_max: int) -> None:
+    content_type = request.headers.get("content-type", "")
+    if content_type.lower().startswith("application/x-www-form-urlencoded"):
+        hint = "With curl: --data-binary @site.tar -H 'Content-Type: application/x-tar'"
+        raise InvalidUpload("The body is an encoded form.", hint=hint)
+    form = FormReceiver(upload, content_type, files_max=files_max) if content_type.lower().startswith(_FORM) else None
+    async for part in request.stream():
+        if form is not None:
+            form.feed(part)
+        else:
+            upload.write(part)
+    if form is not None:
+        form.finish()
 
 
 def deployment_json(ctx: Context, site: Site, deployment: Deployment) -> dict[str, object]:

@@ -71,7 +71,7 @@ class SiteLoaders:
         self.site: Batch[SiteId, Site] = Batch(lambda keys: service.sites_by_id(ctx, keys))
         self.deployment: Batch[DeploymentId, Deployment] = Batch(lambda keys: service.deployments_by_id(ctx, keys))
         self.routes: Batch[DeploymentId, Routes] = Batch(lambda keys: service.routes_by_deployment(ctx, keys))
-        self.project: Batch[ProjectId, projects.Project] = Batch(lambda keys: projects.by_id(ctx, keys))
+        self.project: Batch[ProjectId, projects.Project] = Batch(lambda keys: projects.projects_by_id(ctx, keys))
 
     def latest_deployments(self, limit: int) -> Batch[SiteId, list[Deployment]]:
         """The newest ``limit`` deployments of a site."""

@@ -143,6 +143,12 @@ async def sites_of_projects(
     return found
 
 
+async def projects_with_sites(connection: AsyncConnection, project_ids: Iterable[ProjectId]) -> list[ProjectId]:
+    """Those of the projects that have a site."""
+    query = sa.select(sites.c.project_id).where(sites.c.project_id.in_(list(project_ids))).distinct()
+    return [ProjectId(row.project_id) for row in await connection.execute(query)]
+
+
 async def count_sites(connection: AsyncConnection, project_id: ProjectId) -> int:
     query = sa.select(sa.func.count()).select_from(sites).where(sites.c.project_id == project_id)
     return (await connection.execute(query)).scalar_one()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from af import domains, sites
+from af import domains, projects, sites
 from af.core.context import ANONYMOUS, Context
 from af.core.errors import Error, NotFound, Unauthenticated
 from af.core.ids import ProjectId
+from af.sites import jobs
 from af.sites.errors import InvalidSlug
 from tests.unit.sites.conftest import Upload
 
@@ -111,3 +112,16 @@ async def test_nobody_cannot_change_anything(owner: Context, site: sites.Site, p
         await sites.list_sites(nobody, project_id)
     with pytest.raises(Error):
         await sites.slug_is_free(nobody, "x")
+
+
+async def test_the_sites_of_a_deleted_project_go_with_it(
+    owner: Context, system: Context, site: sites.Site, upload: Upload, project_id: ProjectId
+) -> None:
+    await sites.create(owner, "Second", project_id=project_id)
+    await sites.create_deployment(owner, site.id, await upload({"index.html": b"1"}))
+    assert await jobs.RECONCILERS[1].find(system) == []
+    await projects.delete_project(owner, project_id)
+    ((_, arguments),) = await jobs.RECONCILERS[1].find(system)
+    await jobs.WORKFLOWS[1].run(system, *arguments)
+    assert await domains.lookup(owner, "site", "blog") is None
+    assert await jobs.RECONCILERS[1].find(system) == []

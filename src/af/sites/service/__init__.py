@@ -27,7 +27,17 @@ from af.sites.service.lists import (
     routes_by_deployment,
     sites_by_id,
 )
-from af.sites.service.sites import create, delete, get, get_by_slug, list_sites, rename, slug_is_free
+from af.sites.service.sites import (
+    create,
+    delete,
+    empty_project,
+    get,
+    get_by_slug,
+    list_sites,
+    projects_to_empty,
+    rename,
+    slug_is_free,
+)
 from af.sites.service.watch import LogLine, StatusUpdate, read_logs, watch_logs, watch_status
 
 __all__ = [
@@ -43,6 +53,7 @@ __all__ = [
     "delete",
     "deployments_by_id",
     "diff",
+    "empty_project",
     "fail",
     "get",
     "get_by_slug",
@@ -52,6 +63,7 @@ __all__ = [
     "list_deployments",
     "list_sites",
     "newest_sites",
+    "projects_to_empty",
     "promote",
     "read_logs",
     "rename",

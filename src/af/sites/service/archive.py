@@ -210,7 +210,7 @@ async def _import(ctx: Context, deployment: Deployment, path: Path) -> None:
     if not path.is_file():
         raise UploadLost("The uploaded archive is gone from this machine.", hint="Upload it again.")
     summary = await storage.import_archive(ctx, deployment.project_id, path)
-    routes = rules.read_rule_files(await content.rule_files(ctx, summary.root))
+    routes = rules.read_rule_files(await content.rule_files(ctx, deployment.project_id, summary.root))
     unpacked = replace(deployment, cid=cids.to_text(summary.root), files=summary.files, bytes=summary.bytes)
     async with ctx.transaction():
         await log(ctx, unpacked, f"Unpacked {summary.files:,} files, {summary.bytes:,} bytes: {unpacked.cid}.")

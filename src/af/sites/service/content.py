@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from af import storage
 from af.core.context import Context
 from af.core.errors import InvalidInput
+from af.core.ids import ProjectId
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import export
 from af.protocols.ipfs.cid import CID
@@ -26,12 +27,12 @@ DIFF_FILES_MAX = 5_000
 DIFF_FOLDERS_MAX = 20_000
 
 
-async def rule_files(ctx: Context, root: CID) -> dict[str, bytes]:
+async def rule_files(ctx: Context, project_id: ProjectId, root: CID) -> dict[str, bytes]:
     """The rule files at the top of a tree, each at most one byte longer than what is accepted.
 
     :raises InvalidInput: ``root`` is not a directory, or a rule file in it is broken.
     """
-    get = ctx.get(storage.BlockStore).get
+    get = storage.reader(ctx, project_id)
     found: dict[str, bytes] = {}
     for name in rules.RULE_FILES:
         try:
@@ -72,9 +73,9 @@ class _Side:
     size_bytes: int
 
 
-async def compare_trees(ctx: Context, before: CID, after: CID) -> TreeDiff:
+async def compare_trees(ctx: Context, project_id: ProjectId, before: CID, after: CID) -> TreeDiff:
     """What changed from one tree to another; at most `DIFF_FILES_MAX` files and `DIFF_FOLDERS_MAX` folders are seen."""
-    get = ctx.get(storage.BlockStore).get
+    get = storage.reader(ctx, project_id)
     diff = TreeDiff()
     pending: list[tuple[str, CID | None, CID | None]] = [("", before, after)] if before != after else []
     folders = 0

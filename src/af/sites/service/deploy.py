@@ -62,7 +62,7 @@ async def create_deployment(
     if production and (current := await _current_with(ctx, found, text)):
         return current
     summary = await storage.verify_dag(ctx, found.project_id, root_cid)
-    routes = rules.read_rule_files(await content.rule_files(ctx, root_cid))
+    routes = rules.read_rule_files(await content.rule_files(ctx, found.project_id, root_cid))
     deployment = replace(
         new_deployment(ctx, found, DeploymentSource.UPLOAD, production=production, message=message),
         cid=text,

@@ -33,7 +33,7 @@ async def diff(ctx: Context, before_id: str, after_id: str) -> DeploymentDiff:
     old_redirects, new_redirects = rules.redirect_lines(old), rules.redirect_lines(new)
     old_headers, new_headers = rules.header_lines(old), rules.header_lines(new)
     try:
-        tree = await content.compare_trees(ctx, cids.parse(before.cid), cids.parse(after.cid))
+        tree = await content.compare_trees(ctx, before.project_id, cids.parse(before.cid), cids.parse(after.cid))
     except IpfsError as error:
         raise InvalidInput(f"The content cannot be compared: {error}.") from error
     return DeploymentDiff(

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from af import domains, projects, storage
 from af.core import events, ids
-from af.core.context import Context
+from af.core.context import ActorKind, Context
+from af.core.errors import Forbidden
 from af.core.ids import ProjectId, SiteId
 from af.sites import rules, store
 from af.sites.errors import SiteNotFound, SlugTaken, TooManySites
@@ -15,28 +16,30 @@ from af.sites.service.access import READ, WRITE, site_for
 
 SITES_PER_PROJECT_MAX = 10_000
 PAGE_MAX = 100
+DELETED_PAGES_MAX = 1_000
 
 
-async def create(ctx: Context, name: str, *, slug: str | None = None, project_id: ProjectId) -> Site:
-    """A new, empty site. Without ``slug`` one is made of the name; if a stranger has that one, it gets an ending.
+async def create(ctx: Context, name: str, *, slug: str | None = None, project_id: str) -> Site:
+    """A new, empty site of a project (named by id or slug). Without ``slug`` one is made of the name; if a stranger has
+    that one, it gets an ending.
 
     :raises SlugTaken: a site has the slug asked for, or a site of this project has the one made of the name.
     """
-    await projects.authorize(ctx, WRITE, project_id=project_id)
+    project = await projects.authorize(ctx, WRITE, project_id=project_id)
     name = rules.check_name(name)
     site_id = SiteId(ids.new(ids.SITE, ctx.now))
     wanted = rules.check_slug(slug) if slug is not None else rules.slug_from_name(name)
     async with ctx.transaction() as tx:
-        if await store.count_sites(tx, project_id) >= SITES_PER_PROJECT_MAX:
+        if await store.count_sites(tx, project.id) >= SITES_PER_PROJECT_MAX:
             raise TooManySites(f"A project may have {SITES_PER_PROJECT_MAX} sites.")
         holder = await store.site_by_slug(tx, wanted)
-        if holder is not None and (slug is not None or holder.project_id == project_id):
+        if holder is not None and (slug is not None or holder.project_id == project.id):
             raise SlugTaken(f"The slug {wanted} is taken.", hint="Choose another slug.", field="slug")
         if holder is not None:
             wanted = rules.slug_beside(wanted, site_id)
         site = Site(
             id=site_id,
-            project_id=project_id,
+            project_id=project.id,
             name=name,
             slug=wanted,
             current_deployment_id=None,
@@ -46,7 +49,7 @@ async def create(ctx: Context, name: str, *, slug: str | None = None, project_id
         )
         await store.insert_site(tx, site)
         await _tell(ctx, site, "site.created")
-        await projects.audit(ctx, "site.create", project_id, site.id, None, {"name": name, "slug": site.slug})
+        await projects.audit(ctx, "site.create", project.id, site.id, None, {"name": name, "slug": site.slug})
     return site
 
 
@@ -62,13 +65,11 @@ async def get_by_slug(ctx: Context, slug: str) -> Site:
     return await site_for(ctx, READ, slug)
 
 
-async def list_sites(
-    ctx: Context, project_id: ProjectId, *, first: int = PAGE_MAX, after: str | None = None
-) -> list[Site]:
+async def list_sites(ctx: Context, project_id: str, *, first: int = PAGE_MAX, after: str | None = None) -> list[Site]:
     """A project's sites, newest first. ``after`` is the last id of the page before; ``first`` ≤ 100."""
-    await projects.authorize(ctx, READ, project_id=project_id)
+    project = await projects.authorize(ctx, READ, project_id=project_id)
     async with ctx.reading() as connection:
-        return await store.sites_of_project(connection, project_id, after=after, limit=max(1, min(first, PAGE_MAX)))
+        return await store.sites_of_project(connection, project.id, after=after, limit=max(1, min(first, PAGE_MAX)))
 
 
 async def slug_is_free(ctx: Context, slug: str) -> bool:
@@ -129,6 +130,37 @@ async def delete(ctx: Context, id_or_slug: str) -> Site:
         await _tell(ctx, site, "site.deleted")
         await projects.audit(ctx, "site.delete", site.project_id, site.id, {"name": site.name, "slug": site.slug}, None)
     return site
+
+
+async def projects_to_empty(ctx: Context) -> list[ProjectId]:
+    """Deleted projects that still have sites. For the worker: projects know nothing of sites, so sites follow them."""
+    _require_platform(ctx)
+    found: list[ProjectId] = []
+    after: ProjectId | None = None
+    for _ in range(DELETED_PAGES_MAX):
+        page = await projects.deleted_projects(ctx, after=after)
+        if not page:
+            break
+        after = page[-1].id
+        async with ctx.reading() as connection:
+            found += await store.projects_with_sites(connection, [project.id for project in page])
+    return found
+
+
+async def empty_project(ctx: Context, project_id: ProjectId) -> None:
+    """Delete all sites of a project. Harmless when repeated."""
+    _require_platform(ctx)
+    for _ in range(SITES_PER_PROJECT_MAX):
+        page = await list_sites(ctx, project_id)
+        for site in page:
+            await delete(ctx, site.id)
+        if not page:
+            break
+
+
+def _require_platform(ctx: Context) -> None:
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform's worker does this.")
 
 
 async def _tell(ctx: Context, site: Site, kind: str) -> None:

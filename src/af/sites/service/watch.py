@@ -5,7 +5,7 @@ Both are read from stored events, so a watcher that comes late or comes back has
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,7 +39,7 @@ class LogLine:
     level: str
 
 
-async def watch_status(ctx: Context, deployment_id: str) -> AsyncIterator[StatusUpdate]:
+async def watch_status(ctx: Context, deployment_id: str) -> AsyncGenerator[StatusUpdate, None]:
     """The states of a deployment, past ones first; ends with the final one. One that has ended gives that alone.
 
     :raises DeploymentNotFound: absent or hidden.
@@ -54,7 +54,7 @@ async def watch_status(ctx: Context, deployment_id: str) -> AsyncIterator[Status
             yield StatusUpdate(deployment.id, status, event.created_at)
 
 
-async def watch_logs(ctx: Context, deployment_id: str) -> AsyncIterator[LogLine]:
+async def watch_logs(ctx: Context, deployment_id: str) -> AsyncGenerator[LogLine, None]:
     """The log of a deployment from its beginning; ends when the deployment has ended. Events are kept for a while
     (AF_EVENTS_KEEP_SECONDS): a deployment that ended before that has an empty log.
 
@@ -77,7 +77,7 @@ async def read_logs(ctx: Context, deployment: Deployment) -> list[LogLine]:
     return [_line(deployment, event) for event in past if event.kind == notices.LOG]
 
 
-async def _events(ctx: Context, deployment: Deployment) -> AsyncIterator[events.Event]:
+async def _events(ctx: Context, deployment: Deployment) -> AsyncGenerator[events.Event, None]:
     """The deployment's events from the first one to the one that ends it."""
     topic = notices.topic(deployment.id)
     async for event in events.stream(ctx, project_id=deployment.project_id, topic=topic, after=0):
