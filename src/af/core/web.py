@@ -37,6 +37,12 @@ def context(request: HTTPConnection) -> Context:
     return ctx
 
 
+def request_id_of(headers: Headers) -> str:
+    """The caller's ``X-Request-Id`` if it is a plain one, else a fresh id."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
 def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON response; dataclasses, datetimes and bytes-free builtins are encoded by msgspec."""
     return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
@@ -127,8 +133,7 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request_id = request_id_of(headers)
         address = scope["client"][0] if scope.get("client") else ""
         ctx = self.platform.context(Actor(ActorKind.ANONYMOUS, address=address), request_id=request_id)
         wished = headers.get("x-project-id")
