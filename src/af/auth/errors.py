@@ -27,8 +27,8 @@ class LinkUsed(Unauthenticated):
     code = "login_link_used"
     number = 2003
     explain = (
-        "A login link works once and for a short time (AF_LOGIN_LINK_SECONDS). `af open` and a start of the platform "
-        "make a new one."
+        "A login link works once and for a short time (AF_LOGIN_LINK_SECONDS). A start of the platform prints "
+        "a new one, and so does the GraphQL mutation createLoginLink with an unlimited token."
     )
 
 

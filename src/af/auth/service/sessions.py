@@ -57,7 +57,9 @@ async def redeem_login_link(ctx: Context, text: str) -> CreatedSession:
         user_id = await store.take_login_link(tx, rules.digest(text), ctx.now)
         created = None if user_id is None else await _open_session(ctx, user_id)
     if created is None:  # outside the transaction, so that an expired link stays deleted
-        raise LinkUsed("This login link was used already, or its time is over.", hint="Make a new one: af open")
+        raise LinkUsed(
+            "This login link was used already, or its time is over.", hint="A start of the platform prints a new one."
+        )
     return created
 
 

@@ -1,7 +1,7 @@
 """What can be done with projects, one file per use: `access` (who may do what), `projects`, `members`, `tokens`
 (limited to a project), `bootstrap` (the first start)."""
 
-from af.projects.service.access import audit, authorize, membership, require_operator, require_signed_in, selected
+from af.projects.service.access import audit, authorize, authorize_operator, membership, require_signed_in, selected
 from af.projects.service.bootstrap import bootstrap, owner_token
 from af.projects.service.members import (
     add_member,
@@ -41,7 +41,7 @@ __all__ = [
     "owner_token",
     "projects_by_id",
     "remove_member",
-    "require_operator",
+    "authorize_operator",
     "require_signed_in",
     "roles_in",
     "selected",

@@ -57,7 +57,7 @@ async def require_signed_in(ctx: Context) -> None:
     await auth.require_signed_in(ctx)
 
 
-async def require_operator(ctx: Context) -> None:
+async def authorize_operator(ctx: Context) -> None:
     """:raises OperatorOnly: the caller does not run the platform. For what concerns all projects at once."""
     await auth.require_operator(ctx)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from af import auth
 from af.core.context import Actor, ActorKind, Context
-from af.projects.service.access import authorize, membership
+from af.projects.service.access import audit, authorize, membership
 
 
 async def create_token(
@@ -25,8 +25,13 @@ async def create_token(
     """
     named = project_id or ctx.actor.project_id
     project = await authorize(ctx, "tokens:write", project_id=named) if named else None
-    limit = project.id if project else None
-    return await auth.create_token(ctx, name, scopes=scopes, project_id=limit, expires_at=expires_at)
+    if project is None:
+        return await auth.create_token(ctx, name, scopes=scopes, expires_at=expires_at)
+    async with ctx.transaction():
+        made = await auth.create_token(ctx, name, scopes=scopes, project_id=project.id, expires_at=expires_at)
+        after = {"name": made.token.name, "scopes": sorted(made.token.scopes or ("all",))}
+        await audit(ctx, "token.create", project.id, made.token.id, None, after)
+    return made
 
 
 async def login_with_token(ctx: Context, token: str, project_id: str | None = None) -> str:

@@ -1,0 +1,183 @@
+"""The GraphQL edge of identity: who am I, my access tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ariadne import MutationType, ObjectType, QueryType
+from graphql import GraphQLResolveInfo
+
+from af.auth import service as auth
+from af.auth.errors import TokenNotFound
+from af.auth.models import AccessToken, TokenAllowance, User
+from af.core.context import Context
+from af.core.errors import InvalidInput
+
+PAGE_DEFAULT = 50
+PAGE_MAX = 100
+Info = GraphQLResolveInfo
+
+type_defs = '''
+extend type Query {
+  "The signed-in user; null for nobody."
+  me: User
+  "Your access tokens that are not revoked, newest first."
+  personalAccessTokens(first: Int = 50, after: String): PersonalAccessTokenList! @cost(multipliers: ["first"])
+  "How many more tokens you may make."
+  apiKeyRateLimit: ApiKeyRateLimit!
+}
+
+extend type Mutation {
+  """
+  Revoke a token: at once in this process, within five seconds everywhere. Give `id`, or `where` as the Fleek SDK does
+  (exactly one). A request that selects fields of the token, as that SDK does, is answered by
+  `revokedPersonalAccessToken` under this name.
+  """
+  deletePersonalAccessToken(id: ID, where: DeletePersonalAccessTokenWhereInput): Boolean!
+  "Revoke a token and return what it was."
+  revokedPersonalAccessToken(where: DeletePersonalAccessTokenWhereInput!): PersonalAccessToken!
+  "A link that signs you in once, for a browser. Not with a limited token: a session can do everything that you can."
+  createLoginLink: LoginLink!
+}
+
+type User {
+  id: ID!
+  email: String
+  username: String
+  "Always null: this version of the platform has no wallet login."
+  walletAddress: String
+  "Runs the platform: may do what concerns all projects at once."
+  operator: Boolean!
+  createdAt: Date!
+  updatedAt: Date!
+}
+
+type PersonalAccessToken {
+  id: ID!
+  name: String!
+  "The beginning and the last four characters. (The original always answered null.)"
+  maskedToken: String
+  "`all`, or what the token may do, such as `sites:write`. (The original had no scopes.)"
+  scopes: [String!]!
+  "The project that the token is limited to."
+  projectId: ID
+  expiresAt: Date
+  "Exact to the minute."
+  lastUsedAt: Date
+  createdAt: Date!
+  updatedAt: Date!
+}
+
+type PersonalAccessTokenList {
+  data: [PersonalAccessToken!]!
+  pageInfo: PageInfo!
+}
+
+type ApiKeyRateLimit {
+  remaining: Int!
+  limit: Int!
+  resetAt: Date!
+  activeTokens: Int!
+  maxActiveTokens: Int!
+}
+
+type LoginLink {
+  url: String!
+}
+
+input DeletePersonalAccessTokenWhereInput {
+  id: ID!
+}
+'''
+
+query = QueryType()
+mutation = MutationType()
+user_type = ObjectType("User")
+token_type = ObjectType("PersonalAccessToken")
+allowance_type = ObjectType("ApiKeyRateLimit")
+
+
+@query.field("me")
+async def resolve_me(_: None, info: Info) -> User | None:
+    return await auth.me(_ctx(info))
+
+
+@query.field("personalAccessTokens")
+async def resolve_tokens(
+    _: None, info: Info, first: int | None = PAGE_DEFAULT, after: str | None = None
+) -> dict[str, Any]:
+    first = PAGE_DEFAULT if first is None else first
+    if not 1 <= first <= PAGE_MAX:
+        raise InvalidInput(f"first must be between 1 and {PAGE_MAX}.", field="first")
+    found = await auth.list_tokens(_ctx(info), first=first + 1, after=after)
+    page = found[:first]
+    return {
+        "data": page,
+        "pageInfo": {"endCursor": page[-1].id if page else None, "hasNextPage": len(found) > first},
+    }
+
+
+@query.field("apiKeyRateLimit")
+async def resolve_allowance(_: None, info: Info) -> TokenAllowance:
+    return await auth.token_allowance(_ctx(info))
+
+
+@mutation.field("deletePersonalAccessToken")
+async def resolve_delete_token(_: None, info: Info, id: str | None = None, where: dict[str, str] | None = None) -> bool:
+    given = [name for name in (id, (where or {}).get("id")) if name]
+    if len(given) != 1:
+        raise InvalidInput("Give exactly one of id and where.id.", field="id")
+    await auth.revoke_token(_ctx(info), given[0])
+    return True
+
+
+@mutation.field("revokedPersonalAccessToken")
+async def resolve_revoke_token(_: None, info: Info, where: dict[str, str]) -> AccessToken:
+    return await auth.revoke_token(_ctx(info), where["id"])
+
+
+@mutation.field("createLoginLink")
+async def resolve_create_login_link(_: None, info: Info) -> dict[str, str]:
+    ctx = _ctx(info)
+    user = await auth.me(ctx)
+    if user is None:
+        await auth.require_signed_in(ctx)
+        raise TokenNotFound("The platform itself needs no link.")
+    return {"url": auth.login_url(ctx, await auth.create_login_link(ctx, user.id))}
+
+
+@user_type.field("walletAddress")
+def resolve_wallet(_: User, __: Info) -> None:
+    return None
+
+
+@token_type.field("scopes")
+def resolve_scopes(token: AccessToken, _: Info) -> list[str]:
+    return ["all"] if token.scopes is None else sorted(token.scopes)
+
+
+@token_type.field("updatedAt")
+def resolve_token_updated(token: AccessToken, _: Info) -> Any:
+    return token.revoked_at or token.created_at
+
+
+def _ctx(info: Info) -> Context:
+    ctx: Context = info.context["ctx"]
+    return ctx
+
+
+for _type, _aliases in {
+    user_type: {"createdAt": "created_at", "updatedAt": "updated_at"},
+    token_type: {
+        "maskedToken": "masked",
+        "projectId": "project_id",
+        "expiresAt": "expires_at",
+        "lastUsedAt": "last_used_at",
+        "createdAt": "created_at",
+    },
+    allowance_type: {"resetAt": "resets_at", "activeTokens": "active", "maxActiveTokens": "active_max"},
+}.items():
+    for _field, _attribute in _aliases.items():
+        _type.set_alias(_field, _attribute)
+
+bindables = [query, mutation, user_type, token_type, allowance_type]
