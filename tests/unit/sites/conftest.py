@@ -19,6 +19,7 @@ from af.core.settings import Settings, load
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import unixfs
 from af.protocols.ipfs.cid import CID
+from af.storage.backends.configured import open_blocks
 
 
 class TickingClock(FixedClock):
@@ -39,7 +40,7 @@ async def platform(settings: Settings) -> AsyncIterator[Platform]:
     clock = TickingClock(datetime(2026, 1, 1, tzinfo=UTC))
     database = Database(async_url(settings.database_url, settings.sqlite_path))
     bell = Bell(settings.data / "bell")
-    async with storage.open_blocks(settings) as blocks:
+    async with open_blocks(settings, clock) as blocks:
         ports = {storage.BlockStore: blocks}
         yield Platform(settings=settings, database=database, clock=clock, bell=bell, ports=ports, port=8787)
     await database.close()
