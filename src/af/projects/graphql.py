@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -59,11 +58,13 @@ async def resolve_project(_: None, info: Info, where: Given | None = None, id: s
 @query.field("projects")
 @user_type.field("projects")
 async def resolve_projects(
-    _: auth.User | None, info: Info, first: int | None = PAGE_DEFAULT, after: str | None = None
+    user: auth.User | None, info: Info, first: int | None = PAGE_DEFAULT, after: str | None = None
 ) -> Any:
-    size = _page_size(first)
-    found = await projects.list_projects(_ctx(info), first=size + 1, after=after)
-    return found[:size] if info.parent_type.name == "User" else _page(found, size)
+    ctx, size = _ctx(info), _page_size(first)
+    if info.parent_type.name != "User":
+        return _page(await projects.list_projects(ctx, first=size + 1, after=after), size)
+    is_me = user is not None and user.id == ctx.actor.user_id
+    return await projects.list_projects(ctx, first=size) if is_me else []
 
 
 # --- mutations ------------------------------------------------------------------------------------------------------
@@ -114,10 +115,10 @@ async def resolve_create_token(
     *,
     name: str,
     scopes: list[str] | None = None,
-    expiresAt: datetime | None = None,
-    projectId: str | None = None,
+    **given: Any,
 ) -> auth.CreatedToken:
-    return await projects.create_token(_ctx(info), name, scopes=scopes, project_id=projectId, expires_at=expiresAt)
+    expires_at, project_id = given.get("expiresAt"), given.get("projectId")
+    return await projects.create_token(_ctx(info), name, scopes=scopes, project_id=project_id, expires_at=expires_at)
 
 
 @mutation.field("loginWithPersonalAccessToken")

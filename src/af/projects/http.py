@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,7 +36,7 @@ async def follow_events(request: Request) -> Response:
 
 async def _while_allowed(
     ctx: Context, project_id: ProjectId, topic: str | None, after: int | None
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Each event is preceded by the question whether the caller is still a member: a stream can live for hours."""
     async for event in events.stream(ctx, project_id=project_id, topic=topic, after=after):
         await projects.authorize(ctx, "projects:read", project_id=project_id)

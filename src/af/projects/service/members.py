@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from af import auth
 from af.core import events
@@ -76,7 +76,7 @@ async def remove_member(ctx: Context, project_id: str, user_id: str) -> Member:
     return gone
 
 
-async def roles_in(ctx: Context, project_ids: list[ProjectId]) -> dict[ProjectId, Role]:
+async def roles_in(ctx: Context, project_ids: Sequence[ProjectId]) -> dict[ProjectId, Role]:
     """The caller's role in each of these projects that it is a member of."""
     await auth.require_signed_in(ctx)
     if ctx.actor.user_id is None:
