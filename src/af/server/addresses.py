@@ -7,6 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 from enum import Enum
 
+PAGE_PREFIX = "/page/"
 SERVICES = frozenset({"api", "app", "auth", "gateway", "uploads"})
 
 
@@ -30,6 +31,11 @@ class Address:
     def shows_pages(self) -> bool:
         """Whether pages may be shown and cookies set here: only where user content is never served."""
         return self.kind is Kind.MAIN or self.service in ("app", "auth")
+
+
+def is_page(path: str) -> bool:
+    """Whether the path belongs to the first page, which only addresses with ``shows_pages`` have."""
+    return path == "/" or path.startswith(PAGE_PREFIX)
 
 
 def host_name(header: str) -> str:

@@ -38,7 +38,9 @@ def main() -> None:
             continue
         if check:
             drifted.append(name)
-            lines = difflib.unified_diff(present.splitlines(), text.splitlines(), name, "as generated", lineterm="", n=1)
+            lines = difflib.unified_diff(
+                present.splitlines(), text.splitlines(), name, "as generated", lineterm="", n=1
+            )
             sys.stderr.write("\n".join(list(lines)[:_DIFF_LINES]) + "\n")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,14 +55,14 @@ def settings_page() -> str:
     for declaration in settings.declared():
         default = declaration.default if declaration.default != "" else "(empty)"
         rows.append(f"| `{declaration.metadata['env']}` | `{default}` | {_cell(declaration.metadata['help'])} |")
-    head = "# Settings\n\nOptions of `af up` win over the environment, which wins over the defaults. Sizes are bytes, times "
-    head += "are seconds.\n\n| Variable | Default | What it does |\n|---|---|---|\n"
+    head = "# Settings\n\nOptions of `af up` win over the environment, which wins over the defaults. Sizes are bytes, "
+    head += "times are seconds.\n\n| Variable | Default | What it does |\n|---|---|---|\n"
     return _GENERATED + head + "\n".join(rows) + "\n"
 
 
 def errors_page() -> str:
-    head = "# Errors\n\n`af explain AF1001` says the same offline. Exit is the command line's exit code; HTTP is the status "
-    head += "of the REST API.\n\n| Error | Code | Kind | HTTP | Exit | What leads here, and how to get out |\n"
+    head = "# Errors\n\n`af explain AF1001` says the same offline. Exit is the command line's exit code; HTTP is the "
+    head += "status of the REST API.\n\n| Error | Code | Kind | HTTP | Exit | What leads here, and how to get out |\n"
     head += "|---|---|---|---|---|---|\n"
     rows = [
         f"| {row['reference']} | `{row['code']}` | {row['kind']} | {row['httpStatus'] or ''} | {row['exitCode']} | "
@@ -89,8 +91,11 @@ def metrics_page() -> str:
         f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {_cell(text)} |"
         for name, (kind, text, labels) in CATALOGUE.items()
     ]
-    head = "# Metrics\n\n`GET /metrics` answers in the Prometheus text format, to this machine and private networks only, "
-    head += "and never to requests that a front passes on.\n\n| Metric | Kind | Labels | What it counts |\n|---|---|---|---|\n"
+    head = (
+        "# Metrics\n\n`GET /metrics` answers in the Prometheus text format, to this machine and private networks only, "
+    )
+    head += "and never to requests that a front passes on.\n\n"
+    head += "| Metric | Kind | Labels | What it counts |\n|---|---|---|---|\n"
     return _GENERATED + head + "\n".join(rows) + "\n"
 
 
@@ -157,7 +162,11 @@ def _command_sections(command: click.Command, parent: click.Context, path: str) 
     own = [p for p in command.params if isinstance(p, click.Option) and p.name not in shared and not p.hidden]
     rows = [record for option in own if (record := option.get_help_record(context))]
     if rows:
-        yield "| Option | |\n|---|---|\n" + "\n".join(f"| `{_cell(name)}` | {_cell(text)} |" for name, text in rows) + "\n"
+        yield (
+            "| Option | |\n|---|---|\n"
+            + "\n".join(f"| `{_cell(name)}` | {_cell(text)} |" for name, text in rows)
+            + "\n"
+        )
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import secrets
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -13,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from af import storage
-from af.core import leases, metrics
+from af.core import leases, metrics, web
 from af.core.context import SYSTEM, Platform
 from af.core.errors import Error
 
@@ -47,7 +46,7 @@ class Health:
         else:
             response = PlainTextResponse("Not found.\n", 404)
         response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Request-Id"] = secrets.token_hex(8)
+        response.headers["X-Request-Id"] = web.request_id_of(headers)
         await response(scope, receive, send)
 
     async def _ready(self) -> Response:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from af import api, auth, gateway
-from af.auth import http as auth_http
+from af import auth, gateway
 from af.core import web
 from af.core.context import Platform
 from af.core.errors import NotFound
-from af.projects import http as projects_http
-from af.server import health, pages
-from af.server.addresses import Address, Kind, classify, host_name
-from af.sites import http as sites_http
-from af.storage import http as storage_http
+from af.server import health
+from af.server.addresses import Address, Kind, classify, host_name, is_page
 
 _COOKIE_PATHS = ("/auth/link", "/auth/logout")
 """Routes that show a page or set a cookie; they exist only where pages do."""
@@ -25,6 +20,11 @@ _COOKIE_PATHS = ("/auth/link", "/auth/logout")
 
 def rest_routes() -> list[BaseRoute]:
     """The REST routes of all domains (see ``schema/openapi.json``)."""
+    from af.auth import http as auth_http  # here and below: a gateway on its own does without the control plane
+    from af.projects import http as projects_http
+    from af.sites import http as sites_http
+    from af.storage import http as storage_http
+
     return [*auth_http.routes, *projects_http.routes, *storage_http.routes, *sites_http.routes]
 
 
@@ -36,6 +36,9 @@ def edge_application(platform: Platform, targets: set[str], *, served: gateway.G
 
 
 def _control_plane(platform: Platform) -> ASGIApp:
+    from af import api
+    from af.server import pages
+
     graphql = api.application(platform)
     router = Router([*rest_routes(), *pages.routes()], default=_Missing(), redirect_slashes=False)
 
@@ -73,9 +76,9 @@ class _Dispatch:
             await self._gateway(scope, receive, send)
         elif path in health.PATHS:
             await self._health(scope, receive, send)
-        elif not address.shows_pages and pages.is_page(path):
+        elif not address.shows_pages and is_page(path):
             await self._without_page(address, path)(scope, receive, send)
-        elif self._control is None or (not address.shows_pages and path.startswith(_COOKIE_PATHS)):
+        elif self._control is None or (self._is_closed(address) and path.startswith(_COOKIE_PATHS)):
             await _not_found(scope, receive, send)
         else:
             await self._control(scope, receive, send)
@@ -90,6 +93,10 @@ class _Dispatch:
             return True
         return await served.serves(header, path)
 
+    def _is_closed(self, address: Address) -> bool:
+        """No page, no cookie, and no way to one. (On an IP address the login link leads on to the main address.)"""
+        return not address.shows_pages and address.kind is not Kind.LITERAL
+
     def _without_page(self, address: Address, path: str) -> ASGIApp:
         """An IP address leads people to the dashboard's own name; any other host shows nothing."""
         if address.kind is Kind.LITERAL and self._control is not None and path == "/":
@@ -98,7 +105,7 @@ class _Dispatch:
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    request_id = web.request_id(Request(scope).headers)
+    request_id = web.request_id_of(Headers(scope=scope))
     error = NotFound("There is nothing here.", hint="The platform's own address is in the banner of `af up`.")
     response: Response = web.problem(error, request_id)
     response.headers["X-Request-Id"] = request_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 from af import storage
 from af.core import db, seal
 from af.core.bell import Bell
-from af.core.clock import SystemClock
+from af.core.clock import Clock, SystemClock
 from af.core.context import Platform
 from af.core.db import Database
 from af.core.http import Client
 from af.core.settings import Settings
 from af.server.errors import DatabaseAbsent
+from af.storage.backends.segments import SegmentStore
+
+_TOUCH_SLACK_SECONDS = 3600.0
 
 
 @asynccontextmanager
@@ -30,13 +34,33 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
             hint="Start `af up` or `af serve api` on this folder once, or name the right one with --data.",
         )
     async with AsyncExitStack() as stack:
+        clock = SystemClock()
         database = Database(db.async_url(settings.database_url, settings.sqlite_path), read_only=read_only)
         stack.push_async_callback(database.close)
         bell = Bell(settings.data / "bell")
         stack.callback(bell.close)
-        blocks = await stack.enter_async_context(open_blocks(settings))
-        ports: dict[type[Any], Any] = {storage.BlockStore: blocks}
+        ports: dict[type[Any], Any] = {storage.BlockStore: await _open_blocks(settings, clock, stack)}
         if not read_only:
             ports[Client] = Client()
             ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))
-        yield Platform(settings=settings, database=database, clock=SystemClock(), bell=bell, ports=ports, port=port)
+        yield Platform(settings=settings, database=database, clock=clock, bell=bell, ports=ports, port=port)
+
+
+async def _open_blocks(settings: Settings, clock: Clock, stack: AsyncExitStack) -> storage.BlockStore:
+    """The block store that AF_BLOCK_BACKEND names."""
+    if settings.block_backend == "kubo":
+        from af.storage.backends.kubo import KuboStore
+
+        kubo = KuboStore(settings.kubo_rpc_url, settings.data / "blocks", clock=clock)
+        stack.push_async_callback(kubo.close)
+        return kubo
+    segments = await asyncio.to_thread(
+        SegmentStore,
+        settings.data / "blocks",
+        clock=clock,
+        segment_bytes=settings.segment_bytes,
+        free_bytes_min=settings.disk_free_bytes_min,
+        touch_slack_seconds=min(_TOUCH_SLACK_SECONDS, settings.collect_grace_seconds / 2),
+    )
+    stack.push_async_callback(segments.close)
+    return segments

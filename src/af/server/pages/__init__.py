@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from af.server.addresses import PAGE_PREFIX
+
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -21,12 +23,6 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_PREFIX = "/page/"
-
-
-def is_page(path: str) -> bool:
-    """Whether the path belongs to the page, which only addresses that may hold a cookie show."""
-    return path == "/" or path.startswith(_PREFIX)
 
 
 def routes() -> list[BaseRoute]:
@@ -50,7 +46,7 @@ def routes() -> list[BaseRoute]:
                 return Response(status_code=304, headers=headers)
             return Response(body, headers=headers, media_type=_TYPES[_kind(name)])
 
-        return Route("/" if name == "index.html" else _PREFIX + name, endpoint, methods=["GET"])
+        return Route("/" if name == "index.html" else PAGE_PREFIX + name, endpoint, methods=["GET"])
 
     return [serve(name) for name in sorted(files)]
 
