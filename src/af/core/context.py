@@ -25,6 +25,7 @@ from af.core.settings import Settings
 
 Port = TypeVar("Port")
 Fence = Callable[[AsyncConnection], Awaitable[None]]
+BeforeCommit = Callable[[AsyncConnection], Awaitable[None]]
 
 
 class ActorKind(Enum):
@@ -75,7 +76,8 @@ class Platform:
 @dataclass(frozen=True, slots=True)
 class _Open:
     connection: AsyncConnection
-    topics: set[Topic]
+    topics: set[Topic] = field(default_factory=set)
+    last: list[BeforeCommit] = field(default_factory=list)
 
 
 _open: ContextVar[_Open | None] = ContextVar("open_transaction", default=None)
@@ -129,17 +131,29 @@ class Context:
         if current is not None:
             yield current.connection
             return
-        topics: set[Topic] = set()
         async with self.platform.database.writing() as connection:
-            token = _open.set(_Open(connection, topics))
+            opened = _Open(connection)
+            token = _open.set(opened)
             try:
                 if self.platform.fence is not None:
                     await self.platform.fence(connection)
                 yield connection
+                for work in opened.last:
+                    await work(connection)
             finally:
                 _open.reset(token)
-        for topic in topics:
+        for topic in opened.topics:
             self.platform.bell.ring(topic)
+
+    def before_commit(self, work: BeforeCommit) -> None:
+        """Run ``work`` at the end of the open transaction, as its last statements.
+
+        For what takes a lock that all writers share: held only from there to the commit, and always taken last, it
+        neither makes others wait for the rest of the transaction nor takes part in a deadlock.
+        """
+        current = _open.get()
+        assert current is not None, "inside `transaction` only"
+        current.last.append(work)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

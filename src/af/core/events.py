@@ -1,30 +1,36 @@
 """Events that lose nothing: rows first, wake-ups second.
 
 `publish` writes a row in the caller's transaction; `stream` replays rows after a given id and then follows live ones.
-Ids rise in commit order on both databases (SQLite has one writer; on PostgreSQL publishers take an advisory
-lock until their commit), so a reader that has seen id N never has to look below N again. Rows are kept for
+Ids rise in commit order on both databases (SQLite has one writer; on PostgreSQL publishers take an advisory lock as
+their last act before the commit), so a reader that has seen id N never has to look below N again. Rows are kept for
 ``AF_EVENTS_KEEP_SECONDS``; a reader that was away for longer is told so.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.core.context import Context
 from af.core.db import Timestamp, metadata
-from af.core.errors import InvalidInput
+from af.core.errors import InvalidInput, TooLarge
 from af.core.ids import ProjectId
 
-BATCH_ROWS = 200
-LOOK_SECONDS = 1.0
-"""Longest time between two looks at the rows while nothing rings (another machine may have written)."""
+BATCH_ROWS = 50
+DATA_BYTES_MAX = 32 << 10
+"""Largest event; with `BATCH_ROWS` it bounds what one reader keeps in memory."""
+PRUNE_ROWS = 1000
+_LOOK_SECONDS = {"sqlite": 10.0, "postgresql": 1.0}
+"""Longest time between two looks at the rows while nothing rings. On PostgreSQL another machine may have written."""
 _PUBLISH_LOCK = 0x6166_0001  # the key of PostgreSQL's advisory lock
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 events = sa.Table(
     "events",
@@ -48,6 +54,11 @@ class EventsGone(InvalidInput):
     number = 1103
     explain = "The stream cannot resume from that id: older events have been removed. Read the state again and resume."
 
+    def __init__(self, latest: int) -> None:
+        super().__init__("Events after that id are no longer kept.", hint="Read the state again, then follow from now.")
+        self.latest = latest
+        """The id to resume after once the state has been read again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -62,13 +73,23 @@ class Event:
 
 
 async def publish(ctx: Context, *, project_id: ProjectId, topic: str, kind: str, data: Mapping[str, Any]) -> None:
-    """Record an event in the caller's transaction; listeners wake after its commit."""
-    async with ctx.transaction() as tx:
-        if tx.dialect.name == "postgresql":
-            await tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_PUBLISH_LOCK)))
-        await tx.execute(
-            events.insert().values(project_id=project_id, topic=topic, kind=kind, data=dict(data), created_at=ctx.now)
-        )
+    """Record an event in the caller's transaction; its row is written just before the commit, and listeners wake after.
+
+    :raises TooLarge: ``data`` has more than `DATA_BYTES_MAX` bytes as JSON.
+    """
+    assert _KIND.fullmatch(kind), "kinds are words: they become the event: line of a stream"
+    size = len(msgspec.json.encode(data))
+    if size > DATA_BYTES_MAX:
+        raise TooLarge(f"An event of {size} bytes is too large (at most {DATA_BYTES_MAX}).")
+    row = {"project_id": project_id, "topic": topic, "kind": kind, "data": dict(data), "created_at": ctx.now}
+
+    async def write(connection: AsyncConnection) -> None:
+        if connection.dialect.name == "postgresql":
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PUBLISH_LOCK)))
+        await connection.execute(events.insert().values(row))
+
+    async with ctx.transaction():
+        ctx.before_commit(write)
         ctx.ring("events")
 
 
@@ -82,41 +103,43 @@ async def recorded(
 
 async def stream(
     ctx: Context, *, project_id: ProjectId, topic: str | None = None, after: int | None = None
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Events after the id ``after`` (`None`: from now on), then live ones until the consumer stops.
 
     A slow consumer costs nothing: rows are read in batches as it asks for them. The caller authorises.
 
-    :raises EventsGone: events after ``after`` have been removed already.
+    :raises EventsGone: events after ``after`` have been removed already, or were never given out here.
     """
     async with ctx.reading() as connection:
-        lowest, highest = (
-            await connection.execute(sa.select(sa.func.min(events.c.id), sa.func.max(events.c.id)))
-        ).one()
+        lowest, latest = (await connection.execute(sa.select(sa.func.min(events.c.id), sa.func.max(events.c.id)))).one()
     if after is None:
-        after = highest or 0
-    elif after > 0 and lowest is not None and after < lowest - 1:
-        raise EventsGone("Events after that id are no longer kept.", hint="Start again without Last-Event-ID.")
-    bell = ctx.platform.bell
+        after = latest or 0
+    elif after > (latest or 0) or 0 < after < (lowest or 0) - 1:
+        raise EventsGone(latest or 0)
+    bell, look_seconds = ctx.platform.bell, _LOOK_SECONDS[ctx.platform.database.dialect]
     while True:
         seen = bell.read("events")
-        async with ctx.reading() as connection:
-            batch = await _rows(connection, project_id, topic, after, BATCH_ROWS)
+        batch = await recorded(ctx, project_id=project_id, topic=topic, after=after)
         for event in batch:
             yield event
             after = event.id
         if len(batch) < BATCH_ROWS:
-            await bell.wait("events", seen, LOOK_SECONDS)
+            await bell.wait("events", seen, look_seconds)
 
 
 async def prune(ctx: Context) -> int:
-    """Remove events older than ``AF_EVENTS_KEEP_SECONDS``; returns how many."""
+    """Remove events older than ``AF_EVENTS_KEEP_SECONDS``, some rows at a time; returns how many went."""
     oldest = ctx.now - timedelta(seconds=ctx.settings.events_keep_seconds)
-    async with ctx.transaction() as tx:
-        # The newest row stays, so that ids keep rising and "after" can always be compared.
-        newest = sa.select(sa.func.max(events.c.id)).scalar_subquery()
-        done = await tx.execute(sa.delete(events).where(events.c.created_at < oldest, events.c.id < newest))
-        return done.rowcount
+    # The newest row stays, so that ids keep rising and "after" can always be compared.
+    newest = sa.select(sa.func.max(events.c.id)).scalar_subquery()
+    old = sa.select(events.c.id).where(events.c.created_at < oldest, events.c.id < newest).order_by(events.c.id)
+    removed = 0
+    while True:
+        async with ctx.transaction() as tx:
+            done = await tx.execute(sa.delete(events).where(events.c.id.in_(old.limit(PRUNE_ROWS))))
+        removed += done.rowcount
+        if done.rowcount < PRUNE_ROWS:
+            return removed
 
 
 async def _rows(

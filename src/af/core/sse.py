@@ -1,59 +1,85 @@
-"""Events as ``text/event-stream``: ids for resuming, comments as heartbeats."""
+"""Events as ``text/event-stream`` (HTML Living Standard, "Server-sent events"): resumable, with heartbeats.
+
+Nothing is queued: the next event is read from the database when the connection has taken the one before, so a slow or
+stopped reader holds one batch of rows and no more. A stream ends when its client goes away, and at a graceful stop
+(`af.server.streams` cancels it); the client comes back with ``Last-Event-ID`` and has missed nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from af.core.errors import Error, InvalidInput
-from af.core.events import Event
+from af.core.events import Event, EventsGone
 
 HEARTBEAT_SECONDS = 15.0
+_RETRY_MILLISECONDS = 1000
 
 
 def resume_after(request: Request) -> int | None:
-    """The id to resume after: ``Last-Event-ID`` (sent by a reconnecting browser), else ``?after=``; `None`: now."""
+    """The id to resume after: ``Last-Event-ID`` (sent by a reconnecting browser), else ``?after=``; `None`: now.
+
+    :raises InvalidInput: not a number.
+    """
     text = request.headers.get("last-event-id") or request.query_params.get("after")
-    if text is None:
+    if not text:
         return None
-    if not text.isdigit() or len(text) > 18:
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
         raise InvalidInput("The event id to resume from must be a number.", field="after")
     return int(text)
 
 
-def sse_response(stream: AsyncIterator[Event]) -> StreamingResponse:
-    """A response that sends ``stream`` until the client goes away or the stream ends."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_lines(stream), headers=headers, media_type="text/event-stream")
+def sse_response(
+    stream: AsyncGenerator[Event, None], *, heartbeat_seconds: float = HEARTBEAT_SECONDS
+) -> StreamingResponse:
+    """A response that sends ``stream`` until the client goes away or the stream ends.
+
+    A reader that was away for too long gets an event ``reset``: it must read the state anew. That event carries the
+    id to resume after, and ends the response. Any other failure is an event ``error`` with ``code`` and ``message``.
+    """
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx must not collect them
+    return StreamingResponse(_lines(stream, heartbeat_seconds), headers=headers, media_type="text/event-stream")
 
 
-async def _lines(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    yield b"retry: 1000\n\n"
+async def _lines(stream: AsyncGenerator[Event, None], heartbeat_seconds: float) -> AsyncGenerator[bytes, None]:
+    yield b"retry: %d\n\n" % _RETRY_MILLISECONDS
     pending: asyncio.Task[Event] | None = None
     try:
         while True:
-            pending = pending or asyncio.ensure_future(anext(stream))
-            done, _ = await asyncio.wait([pending], timeout=HEARTBEAT_SECONDS)
+            if pending is None:
+                pending = asyncio.create_task(_next(stream))
+            done, _ = await asyncio.wait([pending], timeout=heartbeat_seconds)
             if not done:
                 yield b": still here\n\n"
                 continue
-            try:
-                event = pending.result()
-            except StopAsyncIteration:
-                return
-            except Error as error:
-                yield (
-                    b"event: error\ndata: "
-                    + msgspec.json.encode({"code": error.code, "message": error.message})
-                    + b"\n\n"
-                )
-                return
+            event = pending.result()
             pending = None
-            yield b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.kind.encode(), msgspec.json.encode(event.data))
+            yield _message(event.id, event.kind, event.data)
+    except StopAsyncIteration:
+        return
+    except EventsGone as error:
+        yield _message(error.latest, "reset", {"code": error.code, "message": error.message})
+    except Error as error:
+        yield _message(None, "error", {"code": error.code, "message": error.message})
     finally:
         if pending is not None:
             pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, Error):
+                await pending
+        await stream.aclose()
+
+
+async def _next(stream: AsyncGenerator[Event, None]) -> Event:
+    return await anext(stream)
+
+
+def _message(identifier: int | None, kind: str, data: object) -> bytes:
+    """JSON has no line breaks outside strings and escapes those inside, so one ``data:`` line is enough."""
+    start = b"" if identifier is None else b"id: %d\n" % identifier
+    return start + b"event: %s\ndata: %s\n\n" % (kind.encode(), msgspec.json.encode(data))
