@@ -44,6 +44,7 @@ from af.storage.service import (
     hold,
     import_archive,
     import_car,
+    import_file,
     list_pins,
     missing,
     open_file,
@@ -54,6 +55,7 @@ from af.storage.service import (
     receive_car,
     release,
     restore_visibility,
+    rights_to_restore,
     scrub,
     verify_dag,
 )
@@ -89,6 +91,7 @@ __all__ = [
     "hold",
     "import_archive",
     "import_car",
+    "import_file",
     "list_pins",
     "missing",
     "open_file",
@@ -99,6 +102,7 @@ __all__ = [
     "receive_car",
     "release",
     "restore_visibility",
+    "rights_to_restore",
     "scrub",
     "verify_dag",
 ]

@@ -70,8 +70,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockStats:
-    """The whole store. ``dead_bytes`` are in segments but belong to no block any more. ``rebuilt``: the index was made
-    anew from the segments, so it does not know yet who may see what."""
+    """The whole store. ``dead_bytes`` are in segments but belong to no block any more."""
 
     blocks: int
     bytes: int
@@ -79,7 +78,6 @@ class BlockStats:
     corrupt_blocks: int
     segments: int
     dead_bytes: int
-    rebuilt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,12 @@ class BlockStore(Protocol):
     :raises StorageFull, StoreFailed: from every writing method
     """
 
+    @property
+    def rebuilt(self) -> str:
+        """Not empty after the index was made anew from the blocks: it then does not know who may see what until the
+        owner has told it (`publish`) and calls `restored`. The text differs between rebuildings. Cheap."""
+        ...
+
     def peek(self, cid: CID, *, public_only: bool = False) -> bytes | None:
         """The block if it can be had without waiting, else `None`. Never blocks on the disk for the data."""
         ...
@@ -64,5 +70,5 @@ class BlockStore(Protocol):
     async def stats(self) -> BlockStats: ...
 
     async def restored(self) -> None:
-        """Everybody's rights have been told anew with `publish`, after `BlockStats.rebuilt`."""
+        """Everybody's rights have been told anew with `publish`, after `rebuilt`."""
         ...

@@ -161,7 +161,6 @@ class BlockIndex:
                 )
                 .fetchone()
             )
-            rebuilt = self.connection().execute("SELECT 1 FROM facts WHERE name = 'rebuilt'").fetchone()
         return BlockStats(
             blocks=blocks,
             bytes=size,
@@ -169,7 +168,6 @@ class BlockIndex:
             corrupt_blocks=corrupt,
             segments=0,
             dead_bytes=0,
-            rebuilt=rebuilt is not None,
         )
 
     # Writing
@@ -236,6 +234,12 @@ class BlockIndex:
                 "UPDATE blocks SET corrupt = ? WHERE cid = ? AND segment IS ? AND offset = ?",
                 (int(corrupt), cid, at.segment, at.offset),
             )
+
+    def fact(self, name: str) -> str:
+        """What `set_fact` was told; empty for nothing."""
+        with as_storage_error():
+            row = self.connection().execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return "" if row is None else row[0]
 
     def set_fact(self, name: str, value: str | None) -> None:
         with self.writing() as connection:

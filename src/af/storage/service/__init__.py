@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from af.storage.service.archive import import_archive
+from af.storage.service.archive import import_archive, import_file
 from af.storage.service.blocks import missing, reader, receive_car
 from af.storage.service.dag import hold, publish, release, verify_dag
 from af.storage.service.export import StoredFile, export_car, open_file
@@ -15,7 +15,7 @@ from af.storage.service.pins import (
     list_pins,
     project_stats,
 )
-from af.storage.service.upkeep import block_stats, collect, ping, restore_visibility, scrub
+from af.storage.service.upkeep import block_stats, collect, ping, restore_visibility, rights_to_restore, scrub
 
 __all__ = [
     "StoredFile",
@@ -29,6 +29,7 @@ __all__ = [
     "hold",
     "import_archive",
     "import_car",
+    "import_file",
     "list_pins",
     "missing",
     "open_file",
@@ -39,6 +40,7 @@ __all__ = [
     "receive_car",
     "release",
     "restore_visibility",
+    "rights_to_restore",
     "scrub",
     "verify_dag",
 ]

@@ -30,7 +30,7 @@ async def may_upload(ctx: Context, project_id: str) -> Project:
 
 def block_store(ctx: Context) -> BlockStore:
     """This process's block store."""
-    return ctx.get(BlockStore)  # type: ignore[type-abstract] -- a protocol is the key of its implementation
+    return ctx.get(BlockStore)  # type: ignore[type-abstract]  # a protocol is the key of its implementation
 
 
 def parse_cid(text: str, *, field: str = "cid") -> CID:

@@ -49,6 +49,21 @@ async def import_archive(
     return await verify_dag(ctx, project.id, root)
 
 
+async def import_file(
+    ctx: Context, project_id: str, read: unixfs.Read, profile: Profile = unixfs.DEFAULT_PROFILE
+) -> DagSummary:
+    """Store one file. ``read(n)`` is called in a thread. The content is leased as by `verify_dag`."""
+    project = await may_upload(ctx, project_id)
+    sink = BlockSink(block_store(ctx), project.id)
+
+    def work() -> CID:
+        found = unixfs.import_file(read, sink.put, profile)
+        sink.finish()
+        return found.cid
+
+    return await verify_dag(ctx, project.id, await sink.run(work))
+
+
 class BlockSink:
     """Lets a thread put blocks into the store: batched, and only a few batches ahead of the disk."""
 

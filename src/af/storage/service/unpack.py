@@ -161,7 +161,7 @@ def _tar(file: IO[bytes], limits: Limits) -> Iterator[Entry]:
             entry = _tar_entry(archive, member, limits)
             if entry is not None:
                 yield entry
-            archive.members.clear()  # type: ignore[attr-defined] -- or it keeps a kilobyte for each entry
+            archive.members.clear()  # type: ignore[attr-defined]  # or it keeps a kilobyte for each entry
 
 
 def _tar_entry(archive: tarfile.TarFile, member: tarfile.TarInfo, limits: Limits) -> Entry | None:

@@ -28,7 +28,7 @@ async def collect(ctx: Context, dry_run: bool = False) -> Collection:
 
     :raises StoreBusy: another collection is running
     """
-    await projects.require_operator(ctx)
+    await projects.authorize_operator(ctx)
     started = ctx.now  # before the roots are read
     marks = _Marks(ctx)
     try:
@@ -99,22 +99,27 @@ async def roots(ctx: Context) -> AsyncIterator[store.Root]:
 
 async def scrub(ctx: Context, progress: Progress | None = None) -> ScrubReport:
     """Re-hash every block; damaged ones are no longer served until they are uploaded again."""
-    await projects.require_operator(ctx)
+    await projects.authorize_operator(ctx)
     return await block_store(ctx).scrub(progress)
 
 
 async def block_stats(ctx: Context) -> BlockStats:
     """Figures of the whole store."""
-    await projects.require_operator(ctx)
+    await projects.authorize_operator(ctx)
     return await block_store(ctx).stats()
+
+
+def rights_to_restore(ctx: Context) -> str:
+    """Which rebuilding of the index still waits for `restore_visibility`; empty for none. For the worker."""
+    return block_store(ctx).rebuilt
 
 
 async def restore_visibility(ctx: Context) -> int:
     """After the index was made anew from the segments: tell it again who may see what, from the roots. Returns how many
     roots were told; 0 when there was nothing to do."""
-    await projects.require_operator(ctx)
+    await projects.authorize_operator(ctx)
     blocks = block_store(ctx)
-    if not (await blocks.stats()).rebuilt:
+    if not blocks.rebuilt:
         return 0
     told = 0
     async for root in roots(ctx):

@@ -95,6 +95,10 @@ class SegmentStore:
         self._waiting_lock = threading.Lock()
         self._places = asyncio.Semaphore(_PUTS_MAX)
 
+    @property
+    def rebuilt(self) -> str:
+        return self._index.fact(opening.REBUILT)
+
     # Reading
 
     def peek(self, cid: CID, *, public_only: bool = False) -> bytes | None:
@@ -293,7 +297,7 @@ class SegmentStore:
         return replace(self._index.stats(), segments=len(numbers), dead_bytes=max(0, size - live))
 
     async def restored(self) -> None:
-        await self._in_thread(partial(self._index.set_fact, "rebuilt", None))
+        await self._in_thread(partial(self._index.set_fact, opening.REBUILT, None))
 
     async def close(self) -> None:
         """Finish what is under way; free files and locks. The store cannot be used afterwards."""

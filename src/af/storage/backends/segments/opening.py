@@ -18,6 +18,7 @@ from af.storage.backends.segments.catalog import Catalog, State
 from af.storage.backends.segments.writer import hold
 from af.storage.errors import StoreFailed
 
+REBUILT = "rebuilt"
 INDEX = "index.sqlite"
 _OPEN_TRIES = 200
 _SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -60,7 +61,7 @@ def open_index(directory: Path, lock: int, clock: Clock) -> BlockIndex:
 def rebuild(directory: Path, clock: Clock) -> None:
     """Make the index from the segments. Nobody else may have the store open.
 
-    Who may see what is not in the segments: `BlockStats.rebuilt` says so until the service has told it anew.
+    Who may see what is not in the segments: `BlockStore.rebuilt` says so until the service has told it anew.
     """
     path, fresh = directory / INDEX, directory / (INDEX + ".new")
     for suffix in ("", *_SIDE_FILES):
@@ -79,7 +80,7 @@ def rebuild(directory: Path, clock: Clock) -> None:
             "segment indexed", segment=number, blocks=len(found.placements), damaged=len(found.corrupt), whole=whole
         )
     if numbers:
-        index.set_fact("rebuilt", "yes")
+        index.set_fact(REBUILT, str(now))
     index.close()  # the last connection: its log is folded into the file
     if path.exists():
         path.replace(directory / (INDEX + ".damaged"))
