@@ -1,6 +1,6 @@
 """Requests a second for static content: our gateway next to Kubo's, Caddy and nginx, each on loopback, in turn.
 
-    .venv/bin/python bench/gateway.py [--seconds 5] [--rounds 3] [--only af,kubo] [--minimal]
+    .venv/bin/python bench/gateway.py [--seconds 5] [--rounds 3] [--only af,kubo] [--cases site] [--minimal]
 
 Cases: one file of 10 KB, one of 1 MB, and a site of 5,000 files of about 10 KB asked for at random. Load comes from
 ``wrk -t2 -c32`` (it shares the machine's cores). Prints one JSON line per case: medians of requests a second, p50 and
@@ -68,6 +68,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="af,kubo,caddy,nginx")
+    parser.add_argument("--cases", default=",".join(BARS))
     parser.add_argument("--minimal", action="store_true")
     parser.add_argument("--serve", metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -97,7 +98,8 @@ def main() -> int:
                 _check(started, tree, names)
                 contestants.append(started)
         for case, paths in {"10KB": [SMALL], "1MB": [BIG], "site": names}.items():
-            _print_row(case, paths, contestants, options, work)
+            if case in options.cases.split(","):
+                _print_row(case, paths, contestants, options, work)
     return 0
 
 
@@ -276,8 +278,7 @@ def _caddy(tree: Path, place: Path) -> Iterator[Contestant | None]:
     port = _free_port()
     config = place / "Caddyfile"
     config.write_text(
-        "{\n admin off\n auto_https off\n}\n"
-        f"http://127.0.0.1:{port} {{\n root * {tree}\n file_server\n}}\n"
+        f"{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n root * {tree}\n file_server\n}}\n"
     )
     command = ["caddy", "run", "--config", str(config), "--adapter", "caddyfile"]
     with _process(command, env={**os.environ, "HOME": str(place)}) as process:

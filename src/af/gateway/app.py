@@ -67,7 +67,7 @@ class Gateway:
         self.addresses = Addresses(domain=settings.domain, sites_domain=settings.sites_suffix)
         self.hosts = HostTable(source, bell, hosts_max=settings.gateway_hosts_max)
         self.responses = Responses(cache)
-        self.tree = Tree(blocks, cache_bytes=cache // 4)
+        self.tree = Tree(blocks, cache_bytes=cache // 8)  # the rest is the responses'
         self.peek = blocks.peek
         self.counts: dict[tuple[str, int], int] = {}
         self.body_bytes = 0

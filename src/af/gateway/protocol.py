@@ -309,6 +309,7 @@ class HotProtocol(HttpToolsProtocol):
             leaf = entry.body.leaf
             if leaf is None or (body := gateway.peek(leaf)) is None or len(body) != entry.body.size:
                 return False
+            gateway.responses.peeked(entry.body, body)
         return self._write(gateway, entry, body, 200, site)
 
     def _write(self, gateway: Gateway, entry: Entry, body: bytes, status: int, site: Any) -> bool:

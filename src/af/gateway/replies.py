@@ -85,8 +85,9 @@ class Responses:
 
     def __init__(self, cache_bytes: int) -> None:
         self._entries: ByteLru[Hashable, Entry] = ByteLru(cache_bytes // 8)
-        self._small: ByteLru[Hashable, Body] = ByteLru(cache_bytes // 4, on_drop=Body.forget)
-        self._big: ByteLru[Hashable, Body] = ByteLru(cache_bytes // 4, on_drop=Body.forget)
+        self._small: ByteLru[Hashable, Body] = ByteLru(cache_bytes * 5 // 8, on_drop=Body.forget)
+        self._big: ByteLru[Hashable, Body] = ByteLru(cache_bytes // 8, on_drop=Body.forget)
+        self._peeked = 0
         self.get = self._entries.get
 
     def body(self, key: Hashable) -> bytes | None:
@@ -108,6 +109,15 @@ class Responses:
             return body
         kept.put(key, body, len(data) + 200)
         return body
+
+    def peeked(self, body: Body, data: bytes) -> None:
+        """A forgotten body was read again from the block store: one in eight is taken back, so that what is asked for
+        often returns soon and a large site that is read once at random does not turn the whole cache over."""
+        self._peeked += 1
+        size_bytes = len(data) + 200
+        if self._peeked & 7 == 0 and self._small.admits(size_bytes):
+            self._small.put((body.leaf, ""), body, size_bytes)
+            body.data = data
 
     def keep(self, key: Hashable, reply: Reply, now: float) -> None:
         """Caches a reply that allows it; ``now`` is `monotonic`."""
