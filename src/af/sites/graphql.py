@@ -20,7 +20,10 @@ from af.sites.models import Deployment, DeploymentDiff, DeploymentStatus, Routes
 
 type_defs = (Path(__file__).parent / "schema.graphql").read_text(encoding="utf-8")
 
-PAGE_DEFAULT = 20
+SITES_DEFAULT = 100
+DEPLOYMENTS_DEFAULT = 50
+INNER_DEFAULT = 20
+PAGE_MAX = 100
 _FLEEK_FINAL = {DeploymentStatus.SUCCESS: "RELEASE_COMPLETED", DeploymentStatus.FAILED: "RELEASE_FAILED"}
 _FLEEK_FINAL[DeploymentStatus.CANCELED] = "RELEASE_FAILED"  # its CLI waits for one of these two words and no other
 
@@ -54,10 +57,10 @@ async def resolve_site_by_slug(_: None, info: Info, where: Where) -> Site:
 
 @query.field("sites")
 async def resolve_sites(
-    _: None, info: Info, where: Where | None = None, first: int = PAGE_DEFAULT, after: str | None = None
+    _: None, info: Info, where: Where | None = None, first: int | None = None, after: str | None = None
 ) -> dict[str, Any]:
     ctx = _ctx(info)
-    first = _page(first)
+    first = _page(first, SITES_DEFAULT)
     found = await service.list_sites(ctx, await _project_id(ctx, where), first=first + 1, after=after)
     page = found[:first]
     info_ = {"endCursor": page[-1].id if page else None, "hasNextPage": len(found) > first}
@@ -76,9 +79,11 @@ async def resolve_deployment(_: None, info: Info, where: Where) -> Deployment:
 
 @query.field("deployments")
 async def resolve_deployments(
-    _: None, info: Info, *, first: int = PAGE_DEFAULT, after: str | None = None, **given: str
+    _: None, info: Info, *, first: int | None = None, after: str | None = None, **given: str
 ) -> list[Deployment]:
-    return await service.list_deployments(_ctx(info), given["siteId"], first=_page(first), after=after)
+    return await service.list_deployments(
+        _ctx(info), given["siteId"], first=_page(first, DEPLOYMENTS_DEFAULT), after=after
+    )
 
 
 @query.field("deploymentDiff")
@@ -175,7 +180,7 @@ def resolve_site_project(site: Site, info: Info) -> Awaitable[projects.Project |
 
 
 @site_type.field("deployments")
-def resolve_site_deployments(site: Site, info: Info, first: int = PAGE_DEFAULT) -> Awaitable[Any]:
+def resolve_site_deployments(site: Site, info: Info, first: int | None = None) -> Awaitable[Any]:
     return loaders(info.context).latest_deployments(_page(first)).load(site.id)
 
 
@@ -199,7 +204,7 @@ def resolve_no_primary_domain(_: Site, __: Info) -> None:
 
 
 @project_type.field("sites")
-def resolve_project_sites(project: projects.Project, info: Info, first: int = PAGE_DEFAULT) -> Awaitable[Any]:
+def resolve_project_sites(project: projects.Project, info: Info, first: int | None = None) -> Awaitable[Any]:
     return loaders(info.context).newest_sites(_page(first)).load(project.id)
 
 
@@ -288,9 +293,10 @@ def _one(where: Where, *names: str) -> str:
     return value
 
 
-def _page(first: int) -> int:
-    if not 1 <= first <= 100:
-        raise InvalidInput("first must be between 1 and 100.", field="first")
+def _page(first: int | None, default: int = INNER_DEFAULT) -> int:
+    first = default if first is None else first
+    if not 1 <= first <= PAGE_MAX:
+        raise InvalidInput(f"first must be between 1 and {PAGE_MAX}.", field="first")
     return first
 
 

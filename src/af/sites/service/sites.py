@@ -15,7 +15,8 @@ from af.sites.models import Site
 from af.sites.service.access import READ, WRITE, site_for
 
 SITES_PER_PROJECT_MAX = 10_000
-PAGE_MAX = 100
+PAGE_MAX = 101
+"""A page of 100 and one more, which tells whether there is a next page."""
 DELETED_PAGES_MAX = 1_000
 
 
@@ -66,7 +67,7 @@ async def get_by_slug(ctx: Context, slug: str) -> Site:
 
 
 async def list_sites(ctx: Context, project_id: str, *, first: int = PAGE_MAX, after: str | None = None) -> list[Site]:
-    """A project's sites, newest first. ``after`` is the last id of the page before; ``first`` ≤ 100."""
+    """A project's sites, newest first. ``after`` is the last id of the page before; ``first`` ≤ 101."""
     project = await projects.authorize(ctx, READ, project_id=project_id)
     async with ctx.reading() as connection:
         return await store.sites_of_project(connection, project.id, after=after, limit=max(1, min(first, PAGE_MAX)))
