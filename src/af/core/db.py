@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import Any
 from sqlalchemy import MetaData, event, select
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import DateTime, TypeDecorator
 
 from af.core.errors import Unavailable
@@ -35,6 +37,9 @@ metadata = MetaData(
 _SQLITE_READERS = 4
 _POSTGRES_POOL = 10
 _BUSY_MILLISECONDS = 10_000
+_MIGRATION_MILLISECONDS = 300_000
+"""How long a starter waits while another one migrates."""
+_POOL_SECONDS = 10
 
 
 class Timestamp(TypeDecorator[datetime]):
@@ -89,25 +94,28 @@ class Database:
                 pool_size=_POSTGRES_POOL,
                 max_overflow=0,
                 pool_pre_ping=True,
-                pool_timeout=10,
+                pool_timeout=_POOL_SECONDS,
             )
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reads: one consistent snapshot, no write lock."""
-        with _as_unavailable():
-            async with self._readers.connect() as connection:
+        """A connection for reads: one consistent snapshot on SQLite, committed rows on PostgreSQL; no write lock.
+
+        :raises DatabaseUnavailable: no connection, or it was lost.
+        """
+        with unavailable():
+            async with _connected(self._readers) as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end of the block and rolls back if it raises."""
-        with _as_unavailable():
-            if self.dialect != "sqlite":
-                async with self._writer.begin() as connection:
-                    yield connection
-                return
-            async with self._write_lock, self._writer.begin() as connection:
+        """A transaction that commits at the end of the block and rolls back if it raises.
+
+        :raises DatabaseUnavailable: no connection, it was lost, or (SQLite) others kept the write lock for too long.
+        """
+        turn = self._write_lock if self.dialect == "sqlite" else contextlib.nullcontext()
+        with unavailable():
+            async with turn, _connected(self._writer) as connection, connection.begin():
                 yield connection
 
     async def ping(self) -> None:
@@ -121,15 +129,23 @@ class Database:
             await self._writer.dispose()
 
 
-def _sqlite_engine(url: URL, *, pool_size: int, read_only: bool) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
+def migration_engine(url: URL) -> AsyncEngine:
+    """An engine for schema changes: one connection at a time, real transactions, and on SQLite no foreign keys, because
+    there a table is altered by copying it and dropping the old one (https://sqlite.org/lang_altertable.html, 7)."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, pool_size=1, read_only=False, migrating=True)
+    return create_async_engine(url, poolclass=NullPool)
+
+
+def _sqlite_engine(url: URL, *, pool_size: int, read_only: bool, migrating: bool = False) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=_POOL_SECONDS)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not open transactions by itself: `begin` below does
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA busy_timeout = {_MIGRATION_MILLISECONDS if migrating else _BUSY_MILLISECONDS}")
+        cursor.execute(f"PRAGMA foreign_keys = {'OFF' if migrating else 'ON'}")
         if read_only:
             cursor.execute("PRAGMA query_only = ON")
         else:
@@ -144,8 +160,18 @@ def _sqlite_engine(url: URL, *, pool_size: int, read_only: bool) -> AsyncEngine:
     return engine
 
 
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(engine.connect())
+        except (OSError, TimeoutError, PoolTimeout) as error:
+            raise DatabaseUnavailable("The database did not answer.", detail=str(error)) from error
+        yield connection
+
+
 @contextlib.contextmanager
-def _as_unavailable() -> Any:
+def unavailable() -> Iterator[None]:
     """Turn "cannot connect", "locked" and "disk full" into an `Error`; constraint violations pass through."""
     try:
         yield
@@ -154,8 +180,4 @@ def _as_unavailable() -> Any:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DatabaseUnavailable("The database connection was lost.", detail=str(error.orig)) from error
-        raise
-    except (OSError, TimeoutError) as error:
-        if isinstance(error, (ConnectionError, TimeoutError)):
-            raise DatabaseUnavailable("The database did not answer.", detail=str(error)) from error
         raise

@@ -68,7 +68,8 @@ async def connected(port: int, *headers: str, path: str = "/") -> AsyncIterator[
     writer.write("\r\n".join(lines).encode())
     try:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
-        assert b"text/event-stream" in head and b"no-store" in head
+        assert b"text/event-stream" in head
+        assert b"no-store" in head
         found = Reader(reader, writer)
         assert await found.message() == {"retry": "1000"}
         yield found

@@ -7,28 +7,27 @@ A new revision, after changing a table in some ``store.py``::
 writes ``versions/<number>_<words>.py`` from the difference between the migrated schema and the declared one. Read it,
 mend it, commit it; ``tests/conformance/test_migrations.py`` runs it on both databases from every earlier revision.
 
-Alembic is imported only when there is something to do: a start at the newest revision costs one query.
+An upgrade is one transaction, whatever the number of revisions: it happens whole or not at all. Alembic is imported
+only when there is something to do: a start at the newest revision costs one look.
 """
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from af.core.db import metadata
+import af
+from af import __version__
+from af.core.clock import SystemClock
+from af.core.db import Database, Timestamp, metadata, migration_engine, unavailable
 from af.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -37,6 +36,14 @@ if TYPE_CHECKING:
 VERSIONS = Path(__file__).parent / "versions"
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.py")
 _UPGRADE_LOCK = 0x6166_0002  # the key of PostgreSQL's advisory lock
+
+schema_history = sa.Table(
+    "schema_history",
+    metadata,
+    sa.Column("revision", sa.Text, primary_key=True),
+    sa.Column("program", sa.Text, nullable=False),
+    sa.Column("applied_at", Timestamp, nullable=False),
+)
 
 
 class NewerSchema(Unavailable):
@@ -51,117 +58,118 @@ class NewerSchema(Unavailable):
     )
 
 
-def revisions() -> list[str]:
+def revisions(versions: Path = VERSIONS) -> list[str]:
     """All revisions that this code knows, oldest first (``0001`` …)."""
-    return sorted(match[1] for name in os.listdir(VERSIONS) if (match := _FILE.fullmatch(name)))
+    return sorted(match[1] for name in os.listdir(versions) if (match := _FILE.fullmatch(name)))
 
 
-def head() -> str:
-    """The newest revision that this code knows."""
-    return revisions()[-1]
+def head(versions: Path = VERSIONS) -> str | None:
+    """The newest revision that this code knows; `None` while there is none (before the first release)."""
+    return max(revisions(versions), default=None)
 
 
 def load_tables() -> None:
     """Import every ``af.<domain>.store``, so that `af.core.db.metadata` is complete."""
-    import af
-
     import_module("af.core.events")
     import_module("af.core.leases")
     for module in iter_modules(af.__path__):
-        if module.ispkg and (Path(af.__path__[0]) / module.name / "store.py").exists():
+        if module.ispkg and find_spec(f"af.{module.name}.store") is not None:
             import_module(f"af.{module.name}.store")
 
 
 async def current(url: URL) -> str | None:
-    """The revision that the database is at; `None` before the first migration."""
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_current)
-    finally:
-        await engine.dispose()
+    """The revision that the database is at; `None` before the first migration.
+
+    :raises DatabaseUnavailable: it does not answer.
+    """
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return None
+    return (await _look(url))[0]
 
 
-async def upgrade(url: URL, *, to: str | None = None) -> None:
+async def check(url: URL, *, versions: Path = VERSIONS) -> str | None:
+    """The revision that the database is at, as `current`.
+
+    :raises NewerSchema: it is ahead of this code.
+    """
+    at, program = await _look(url)
+    if at is not None and at not in revisions(versions):
+        raise NewerSchema(
+            f"The database is at schema revision {at}, written by version {program or '(unknown)'}; this is version "
+            f"{__version__}, which knows revisions up to {head(versions) or '(none)'}.",
+            hint=f"Install version {program or 'that wrote it'} or newer, or use another data folder or database.",
+        )
+    return at
+
+
+async def upgrade(url: URL, *, to: str | None = None, versions: Path = VERSIONS) -> None:
     """Bring the database to revision ``to`` (by default the newest). Safe to call from several processes at once.
 
     :raises NewerSchema: the database is ahead of this code.
+    :raises DatabaseUnavailable: it does not answer, or another process migrates it for very long.
     """
-    if not revisions():  # until the first release
+    target = to or head(versions)
+    at = await check(url, versions=versions)
+    if target is not None and at is not None and at >= target:
+        return
+    engine = migration_engine(url)
+    try:
+        with unavailable():
+            async with engine.begin() as connection:
+                await connection.run_sync(_migrate, target, versions)
+    finally:
+        await engine.dispose()
+
+
+async def _look(url: URL) -> tuple[str | None, str | None]:
+    """The database's revision, and the version of the program that brought it there."""
+    database = Database(url, read_only=True)
+    try:
+        async with database.reading() as connection:
+            return await connection.run_sync(_revision)
+    finally:
+        await database.close()
+
+
+def _revision(connection: Connection) -> tuple[str | None, str | None]:
+    tables = sa.inspect(connection).get_table_names()
+    if "alembic_version" not in tables:
+        return None, None
+    at: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    if at is None or schema_history.name not in tables:
+        return at, None
+    query = sa.select(schema_history.c.program).where(schema_history.c.revision == at)
+    return at, connection.execute(query).scalar()
+
+
+def _migrate(connection: Connection, target: str | None, versions: Path) -> None:
+    """In a transaction that excludes all other migrations: SQLite's by its write lock, PostgreSQL's by this one."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+    if target is None:  # before the first release there are no revisions
         load_tables()
-        engine = create_async_engine(url, poolclass=NullPool)
-        async with engine.begin() as connection:
-            await connection.run_sync(metadata.create_all)
-        await engine.dispose()
+        metadata.create_all(connection)
         return
-    at = await current(url)
-    if at is not None and at not in revisions():
-        raise NewerSchema(
-            f"The database is at schema revision {at}; this version knows revisions up to {head()}.",
-            hint="Start the newer version of the platform, or use another data folder.",
-        )
-    target = to or head()
-    if at is None or at < target:
-        await asyncio.to_thread(_upgrade_locked, url, target)
-
-
-def _current(connection: Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    return found
-
-
-def _upgrade_locked(url: URL, target: str) -> None:
-    asyncio.run(_upgrade(url, target))
-
-
-async def _upgrade(url: URL, target: str) -> None:
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        with _file_lock(url):
-            async with engine.connect() as connection:
-                await connection.run_sync(_run, target)
-    finally:
-        await engine.dispose()
-
-
-@contextmanager
-def _file_lock(url: URL) -> Iterator[None]:
-    """On SQLite: one migration at a time, also between processes (PostgreSQL has an advisory lock for that)."""
-    if url.get_backend_name() != "sqlite" or not url.database:
-        yield
-        return
-    descriptor = os.open(url.database + ".migrating", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _run(connection: Connection, target: str) -> None:
+    if (_revision(connection)[0] or "") >= target:
+        return  # another process was faster
     from alembic import command
 
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_lock(_UPGRADE_LOCK)))
-        connection.commit()
-    try:
-        if (_current(connection) or "") < target:
-            command.upgrade(alembic_config(connection), target)
-            connection.commit()
-    finally:
-        if connection.dialect.name == "postgresql":
-            connection.rollback()
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(_UPGRADE_LOCK)))
-            connection.commit()
+    command.upgrade(alembic_config(connection, versions), target)
+    if sa.inspect(connection).has_table(schema_history.name):
+        now = SystemClock().now()
+        connection.execute(schema_history.insert().values(revision=target, program=__version__, applied_at=now))
+    if connection.dialect.name == "sqlite":
+        broken = connection.execute(sa.text("PRAGMA foreign_key_check")).all()
+        assert not broken, f"migration to {target} broke references: {broken[:3]}"
 
 
-def alembic_config(connection: Connection) -> Config:
+def alembic_config(connection: Connection, versions: Path = VERSIONS) -> Config:
     """Alembic's configuration for work on an open connection."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("version_locations", str(versions))
+    config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
     return config

@@ -1,4 +1,4 @@
-"""Alembic's environment: it always works on the connection that `af.core.migrations` hands over."""
+"""Alembic's environment: it works on the connection, and in the transaction, that `af.core.migrations` hands over."""
 
 from alembic import context
 
@@ -11,7 +11,5 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=True,  # SQLite cannot alter most things in place
     compare_type=True,
-    transaction_per_migration=True,
 )
-with context.begin_transaction():
-    context.run_migrations()
+context.run_migrations()
