@@ -6,32 +6,57 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from af.core.clock import Clock, SystemClock
-from af.core.settings import Settings
-from af.storage.backends import BlockStore
+from af.core.settings import InvalidSetting, Settings
 from af.storage.backends.segments import SegmentStore
+
+if TYPE_CHECKING:
+    from af.storage.backends.kubo import KuboStore
 
 _TOUCH_SLACK_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def open_blocks(settings: Settings, clock: Clock | None = None) -> AsyncIterator[BlockStore]:
+async def open_blocks(settings: Settings, clock: Clock | None = None) -> AsyncIterator[SegmentStore | KuboStore]:
     """Open the store below ``settings.data``; recovers what a crash left, in a thread.
 
-    :raises StoreFailed:
+    :raises StoreFailed: it cannot be opened. :raises InvalidSetting: Kubo without its address
     """
-    store = await asyncio.to_thread(
-        partial(
-            SegmentStore,
-            settings.data / "blocks",
-            clock=clock or SystemClock(),
-            segment_bytes=settings.segment_bytes,
-            free_bytes_min=settings.disk_free_bytes_min,
-            touch_slack_seconds=min(_TOUCH_SLACK_SECONDS, settings.collect_grace_seconds),
+    clock = clock or SystemClock()
+    directory = settings.data / "blocks"
+    slack = min(_TOUCH_SLACK_SECONDS, settings.collect_grace_seconds)
+    if settings.block_backend == "kubo":
+        store: SegmentStore | KuboStore = _kubo(settings, clock, slack)
+    else:
+        store = await asyncio.to_thread(
+            partial(
+                SegmentStore,
+                directory,
+                clock=clock,
+                segment_bytes=settings.segment_bytes,
+                free_bytes_min=settings.disk_free_bytes_min,
+                touch_slack_seconds=slack,
+            )
         )
-    )
     try:
         yield store
     finally:
         await store.close()
+
+
+def _kubo(settings: Settings, clock: Clock, slack: float) -> KuboStore:
+    from af.core.http import Client
+    from af.storage.backends.kubo import KuboStore
+
+    if not settings.kubo_rpc_url:
+        raise InvalidSetting("AF_BLOCK_BACKEND is kubo, but AF_KUBO_RPC_URL is empty.", field="AF_KUBO_RPC_URL")
+    # Its own folder: the two indexes mean different things.
+    return KuboStore(
+        settings.data / "blocks-kubo",
+        rpc_url=settings.kubo_rpc_url,
+        client=Client(),
+        clock=clock,
+        touch_slack_seconds=slack,
+    )

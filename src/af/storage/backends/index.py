@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage.errors import StorageFull, StoreFailed
 from af.storage.models import BlockStats
@@ -140,15 +141,30 @@ class BlockIndex:
             raise StoreFailed("The index of the block store failed.", detail=str(error)) from error
         return None if row is None else Location(*row)
 
-    def visible(self, cids: Iterable[CID], scope: str) -> dict[CID, int]:
-        """Which of ``cids`` the scope sees (undamaged), with the time of their last touch."""
+    def visible(self, wanted: Iterable[CID], scope: str) -> dict[CID, int]:
+        """Which of ``wanted`` the scope sees (undamaged), with the time of their last touch."""
         connection = self.connection()
         found: dict[CID, int] = {}
         with as_storage_error():
-            for batch in _batches(cids):
+            for batch in _batches(wanted):
                 query = _VISIBLE.format(marks=",".join("?" * len(batch)))
                 found.update(connection.execute(query, (*batch, scope)).fetchall())
         return found
+
+    def missing(self, wanted: Sequence[CID], scope: str, now: int, slack: int) -> list[CID]:
+        """Those of ``wanted`` that the scope cannot see, in order; the others are touched, unless they have been within
+        the last ``slack`` milliseconds."""
+        asked = list(dict.fromkeys(wanted))
+        visible = self.visible(asked, scope)
+        stale = [cid for cid, touched_at in visible.items() if touched_at < now - slack]
+        if not self.touch(stale, now):
+            visible = self.visible(asked, scope)  # a collection took some in between
+        return [cid for cid in asked if cid not in visible and not cids.is_identity(cid)]
+
+    def every_cid(self) -> list[CID]:
+        """All blocks. For upkeep: holds about a hundred bytes for each."""
+        with as_storage_error():
+            return [CID(row[0]) for row in self.connection().execute("SELECT cid FROM blocks")]
 
     def stats(self) -> BlockStats:
         """Figures of the rows alone; ``segments`` and ``dead_bytes`` are the adapter's to add."""
@@ -254,8 +270,8 @@ def _is_whole(connection: sqlite3.Connection, cid: CID) -> bool:
     return row is not None
 
 
-def _batches(cids: Iterable[CID]) -> Iterator[list[CID]]:
-    source = iter(cids)
+def _batches(wanted: Iterable[CID]) -> Iterator[list[CID]]:
+    source = iter(wanted)
     while batch := list(islice(source, _QUERY_CIDS)):
         yield batch
 

@@ -18,11 +18,16 @@ The grace period is thus for comfort (uploads that take long before their deploy
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from af.protocols.ipfs.cid import CID
 from af.storage.backends.index import BlockIndex, as_storage_error
+from af.storage.errors import StoreBusy
 
 _BATCH_BLOCKS = 5000
 _UNREACHABLE = """touched_at < ? AND cid >= ? AND cid < ?
@@ -30,6 +35,20 @@ _UNREACHABLE = """touched_at < ? AND cid >= ? AND cid < ?
 _LOOK = f"SELECT cid, segment, length FROM blocks WHERE {_UNREACHABLE}"  # noqa: S608 -- our own constants
 _REMOVE = f"DELETE FROM blocks WHERE {_UNREACHABLE} RETURNING cid, segment, length"  # noqa: S608
 _AFTER_ALL = b"\xff" * 256
+
+
+@contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """Collections exclude each other, between processes too. :raises StoreBusy:"""
+    descriptor = os.open(directory / "collect.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreBusy("Another garbage collection is running.", hint="Wait for it to end.") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Removed(NamedTuple):

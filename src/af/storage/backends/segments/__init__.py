@@ -32,7 +32,7 @@ from af.storage.backends.index import BlockIndex, Claim, Location, Placement
 from af.storage.backends.segments import compaction, files, opening
 from af.storage.backends.segments.catalog import Catalog
 from af.storage.backends.segments.writer import SegmentWriter
-from af.storage.backends.sweep import Sweep
+from af.storage.backends.sweep import Sweep, only_one
 from af.storage.errors import BlockCorrupt, BlockMissing, StorageFull, StoreFailed
 from af.storage.models import BlockStats, ScrubReport, Swept
 
@@ -233,16 +233,7 @@ class SegmentStore:
         return len(wanted) - len(self._index.visible(wanted, put.scope))
 
     async def missing(self, cids: Sequence[CID], *, scope: str) -> list[CID]:
-        return await self._in_thread(partial(self._missing, cids, scope))
-
-    def _missing(self, wanted: Sequence[CID], scope: str) -> list[CID]:
-        asked = list(dict.fromkeys(wanted))
-        now = self._now()
-        visible = self._index.visible(asked, scope)
-        stale = [cid for cid, touched_at in visible.items() if touched_at < now - self._slack]
-        if not self._index.touch(stale, now):
-            visible = self._index.visible(asked, scope)  # a collection took some in between
-        return [cid for cid in asked if cid not in visible and not cids.is_identity(cid)]
+        return await self._in_thread(partial(self._index.missing, cids, scope, self._now(), self._slack))
 
     async def publish(self, cids: Sequence[CID], *, scope: str | None = None) -> None:
         await self._in_thread(partial(self._index.grant, cids, scope))
@@ -251,7 +242,7 @@ class SegmentStore:
 
     async def collect(self, reachable: Reachable, *, untouched_since: datetime, dry_run: bool) -> Swept:
         run = partial(asyncio.get_running_loop().run_in_executor, self._upkeep_thread)
-        with compaction.only_one(self._directory):
+        with only_one(self._directory):
             sweep = await run(Sweep, self._index)
             try:
                 async for batch in reachable:

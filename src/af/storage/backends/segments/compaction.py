@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +18,6 @@ from af.storage.backends.index import BlockIndex, Location, Placement, as_storag
 from af.storage.backends.segments import files
 from af.storage.backends.segments.catalog import Catalog, Move
 from af.storage.backends.segments.writer import hold
-from af.storage.errors import StoreBusy
 from af.storage.models import ScrubReport
 
 _COPY_BYTES = 8 << 20
@@ -37,20 +34,6 @@ class Appended(NamedTuple):
 
 
 Append = Callable[[Sequence[tuple[CID, bytes]]], Appended]
-
-
-@contextmanager
-def only_one(directory: Path) -> Iterator[None]:
-    """Collections exclude each other, between processes too. :raises StoreBusy:"""
-    descriptor = os.open(directory / "collect.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreBusy("Another garbage collection is running.", hint="Wait for it to end.") from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def compact(directory: Path, index: BlockIndex, catalog: Catalog, append: Append) -> int:
