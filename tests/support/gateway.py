@@ -18,9 +18,16 @@ from af.core.bell import Bell
 from af.core.settings import Settings
 from af.gateway import Gateway
 from af.gateway.protocol import HotProtocol, bound
+from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs import unixfs
 from tests.support.blocks import HostRows, MemoryBlocks
 
 DEADLINE_SECONDS = 10.0
+
+BLOB = bytes(range(256)) * 40
+SCRIPT = b"export const answer = 42;\n" * 200
+CHUNKED = unixfs.Profile(name="test", chunk_bytes=1_000, max_links=3, directory_estimate="block")
+OLD = unixfs.PROFILES["v0-2015"]
 
 
 @dataclass(frozen=True)
@@ -178,3 +185,31 @@ def settled(value: Callable[[], int], *, quiet_seconds: float = 0.3) -> int:
         if (now := value()) != latest:
             latest, since = now, time.monotonic()
     return latest
+
+
+def demo_site(gateway: Served) -> str:
+    """A site with a bit of everything; returns its host."""
+    root = gateway.blocks.folder(
+        {
+            "index.html": b"<h1>Home</h1>",
+            "blob.bin": BLOB,
+            "app.js": SCRIPT,
+            "style.css": b"body{}",
+            "pre.js": SCRIPT,
+            "pre.js.br": b"made at build time",
+            "docs/index.html": b"docs",
+            "docs/deep/page.html": b"page",
+            "docs/404.html": b"docs have no such page",
+            "empty.txt": b"",
+            "a b/\u00fc%41.txt": b"odd name",
+            "404.html": b"not here",
+            "chunked.bin": gateway.blocks.file(BLOB, CHUNKED),
+        }
+    )
+    gateway.bind("demo", root)
+    gateway.bind("aaaaaaaaaaaaaaaa--demo", root)
+    return "demo.localhost"
+
+
+def text_of(cid: cids.CID) -> str:
+    return cids.to_text(cid)
