@@ -1,0 +1,88 @@
+"""How many requests a caller may make: per user when signed in, else per network address.
+
+A bucket that leaks (the generic cell rate algorithm, ITU-T I.371): a caller may use its whole minute at once and then
+gets it back evenly. One number per caller, so memory is bounded and a check costs under a microsecond; each HTTP
+process counts for itself. (The ``limits`` package's memory storage starts a thread for each request and scans all its
+keys.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from af.core.context import ActorKind, Context
+
+WINDOW_SECONDS = 60.0
+CALLERS_MAX = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``allowed``, and the numbers that the response's headers show."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset_seconds: float
+    retry_after_seconds: float
+    now: datetime
+
+    def headers(self) -> dict[str, str]:
+        """Both families: ``RateLimit-*`` (draft-ietf-httpapi-ratelimit-headers-03) and the original's ``X-``."""
+        reset = math.ceil(self.reset_seconds)
+        moment = self.now + timedelta(seconds=reset)
+        shown = {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(reset),
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+        if not self.allowed:
+            shown["Retry-After"] = str(max(1, math.ceil(self.retry_after_seconds)))
+        return shown
+
+
+class Rates:
+    """The callers of one process."""
+
+    def __init__(self) -> None:
+        self._full_at: OrderedDict[str, float] = OrderedDict()  # when the caller's bucket will be empty again
+
+    def count(self, ctx: Context) -> Verdict:
+        """Count one request of the caller."""
+        settings, actor = ctx.settings, ctx.actor
+        if actor.kind is ActorKind.ANONYMOUS:
+            key, limit = f"address:{actor.address}", settings.rate_per_minute_anonymous
+        else:
+            key, limit = f"user:{actor.user_id}", settings.rate_per_minute
+        now = ctx.now
+        step, time = WINDOW_SECONDS / limit, now.timestamp()
+        drained = max(time, self._full_at.get(key, time))
+        after = drained + step
+        allowed = after - time <= WINDOW_SECONDS + step / 1000  # a hair: sums of floats
+        if allowed:
+            self._full_at[key] = after
+            self._full_at.move_to_end(key)
+            self._forget(time)
+        used = (after if allowed else drained) - time
+        return Verdict(
+            allowed=allowed,
+            limit=limit,
+            remaining=max(0, math.floor((WINDOW_SECONDS - used) / step + 0.001)),
+            reset_seconds=used,
+            retry_after_seconds=0.0 if allowed else after - time - WINDOW_SECONDS,
+            now=now,
+        )
+
+    def _forget(self, time: float) -> None:
+        """Callers that have all of their minute back, and beyond the bound the one that was away longest."""
+        while self._full_at:
+            key, drained = next(iter(self._full_at.items()))
+            if drained > time and len(self._full_at) <= CALLERS_MAX:
+                return
+            del self._full_at[key]

@@ -1,0 +1,131 @@
+"""Operations as event streams: graphql-sse, "distinct connections mode" (one request, one operation).
+
+``event: next`` carries a response document, ``event: complete`` ends. A stream does not outlive its caller's rights:
+they are looked at again at every heartbeat and before every event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from inspect import isawaitable
+from typing import Any
+
+import msgspec
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema
+from graphql import subscribe as graphql_subscribe
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from af import auth
+from af.api import render
+from af.api.documents import Prepared
+from af.api.errors import TooManyStreams
+from af.api.requests import GraphQLRequest
+from af.core.context import Actor, ActorKind, Context
+from af.core.errors import Error, Unauthenticated
+
+HEARTBEAT_SECONDS = 12.0
+STREAMS_PER_CALLER_MAX = 20
+STREAMS_MAX = 1_000
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+Documents = AsyncIterator[dict[str, Any]]
+
+
+class Open:
+    """The streams that this process has open, by caller."""
+
+    def __init__(self) -> None:
+        self._callers: Counter[str] = Counter()
+
+    def response(self, ctx: Context, request: Request, documents: Documents) -> Response:
+        """:raises TooManyStreams: the caller, or everybody together, has too many open."""
+        caller = ctx.actor.user_id or ctx.actor.address
+        if self._callers[caller] >= STREAMS_PER_CALLER_MAX or self._callers.total() >= STREAMS_MAX:
+            raise TooManyStreams("Too many event streams are open.", retry_after_seconds=5)
+        return StreamingResponse(
+            self._counted(caller, _lines(ctx, request, documents)), headers=_HEADERS, media_type="text/event-stream"
+        )
+
+    async def _counted(self, caller: str, lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        self._callers[caller] += 1
+        try:
+            async with contextlib.aclosing(lines):
+                async for line in lines:
+                    yield line
+        finally:
+            self._callers[caller] -= 1
+            if not self._callers[caller]:
+                del self._callers[caller]
+
+
+async def subscribe(
+    schema: GraphQLSchema, prepared: Prepared, asked: GraphQLRequest, shared: dict[str, Any]
+) -> AsyncGenerator[ExecutionResult, None]:
+    """The results of a subscription; one result with errors when it cannot begin."""
+    source = graphql_subscribe(
+        schema,
+        prepared.document,
+        context_value=shared,
+        variable_values=asked.variables,
+        operation_name=asked.operation_name,
+    )
+    if isawaitable(source):
+        source = await source
+    if isinstance(source, ExecutionResult):
+        yield source
+        return
+    try:
+        async for result in source:
+            yield result
+    except (Error, GraphQLError) as error:  # the source itself failed, in the middle
+        located = error if isinstance(error, GraphQLError) else GraphQLError(error.message, original_error=error)
+        yield ExecutionResult(None, [located])
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+async def _lines(ctx: Context, request: Request, documents: Documents) -> AsyncGenerator[bytes, None]:
+    pending: asyncio.Future[dict[str, Any] | None] | None = None
+    try:
+        while True:
+            if pending is None:
+                pending = asyncio.ensure_future(_next(documents))
+            done, _ = await asyncio.wait([pending], timeout=HEARTBEAT_SECONDS)
+            await _check_rights(ctx, request)
+            if not done:
+                yield b":\n\n"
+                continue
+            document, pending = pending.result(), None
+            if document is None:
+                break
+            yield _event(document)
+    except Exception as error:  # the edge: a stream that has begun can only say so in itself
+        yield _event(render.failure(ctx, error))
+    finally:
+        if pending is not None:
+            pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Error, GraphQLError):
+                await pending
+        if isinstance(documents, AsyncGenerator):
+            await documents.aclose()
+    yield b"event: complete\ndata:\n\n"
+
+
+async def _next(documents: Documents) -> dict[str, Any] | None:
+    return await anext(documents, None)
+
+
+async def _check_rights(ctx: Context, request: Request) -> None:
+    """:raises Unauthenticated: the token was revoked or has expired, or the browser signed out."""
+    nobody = ctx.acting_as(Actor(ActorKind.ANONYMOUS, address=ctx.actor.address))
+    if await auth.authenticate(nobody, request) != ctx.actor:
+        raise Unauthenticated("The session has ended.", hint="Sign in again.")
+
+
+def _event(document: dict[str, Any]) -> bytes:
+    return b"event: next\ndata: " + msgspec.json.encode(document) + b"\n\n"
