@@ -215,15 +215,23 @@ async def deployment_ids(connection: AsyncConnection, site_id: SiteId) -> list[D
     return [DeploymentId(row.id) for row in await connection.execute(query)]
 
 
-async def latest_other_production(connection: AsyncConnection, site_id: SiteId, cid: str) -> Deployment | None:
-    """The newest ready production deployment of a site with another content than ``cid``."""
+async def previous_production(connection: AsyncConnection, site_id: SiteId) -> Deployment | None:
+    """The newest ready production deployment of a site with another content than its current one; `None` also while
+    nothing is current."""
+    current = (
+        sa.select(deployments.c.cid)
+        .join(sites, sites.c.current_deployment_id == deployments.c.id)
+        .where(sites.c.id == site_id)
+        .correlate(None)
+        .scalar_subquery()
+    )
     query = (
         sa.select(*_DEPLOYMENT)
         .where(
             deployments.c.site_id == site_id,
             deployments.c.production,
             deployments.c.status == DeploymentStatus.SUCCESS.value,
-            deployments.c.cid != cid,
+            deployments.c.cid != current,
         )
         .order_by(deployments.c.id.desc())
         .limit(1)

@@ -1,6 +1,6 @@
 """Deployments from content that is already in the block store: a new root, an older one again, a preview for everybody.
 
-All of them end in `go_live`, the one transaction in which a deployment becomes visible.
+All of them end in `_switch`, the writes by which a deployment becomes visible, in one transaction.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from af import domains, projects, storage
 from af.core import ids
 from af.core.context import Context
 from af.core.errors import InvalidInput
-from af.core.ids import DeploymentId
+from af.core.ids import DeploymentId, SiteId
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.errors import InvalidCid
@@ -77,8 +77,9 @@ async def promote(ctx: Context, deployment_id: str) -> Deployment:
 
     :raises NotDeployable: it is not ready.
     """
-    source = await deployment_for(ctx, WRITE, deployment_id)
-    return await _repeat(ctx, source, DeploymentSource.PROMOTE)
+    async with ctx.transaction():
+        source = await deployment_for(ctx, WRITE, deployment_id)
+        return await _repeat(ctx, source, DeploymentSource.PROMOTE)
 
 
 async def rollback(ctx: Context, site: str, to: str | None = None) -> Deployment:
@@ -89,65 +90,58 @@ async def rollback(ctx: Context, site: str, to: str | None = None) -> Deployment
 
     :raises NothingToRollBackTo: there is none. :raises DeploymentNotFound: ``to`` is not a deployment of this site.
     """
-    found = await site_for(ctx, WRITE, site)
-    if to is not None:
-        target = await deployment_for(ctx, WRITE, to)
-        if target.site_id != found.id:
-            raise DeploymentNotFound(f"Deployment {target.id} belongs to another site.", field="deploymentId")
+    async with ctx.transaction() as tx:
+        found = await site_for(ctx, WRITE, site)
+        if to is not None:
+            target = await store.deployment(tx, to)
+            if target is None or target.site_id != found.id:
+                raise DeploymentNotFound(f"The site {found.slug} has no deployment {to[:80]!r}.", field="deploymentId")
+        else:
+            target = await store.previous_production(tx, found.id)
+        if target is None:
+            raise NothingToRollBackTo(
+                f"The site {found.slug} has no other ready production deployment.",
+                hint="Name one: `af rollback DEPLOYMENT`.",
+            )
         return await _repeat(ctx, target, DeploymentSource.ROLLBACK)
-    async with ctx.reading() as connection:
-        current = None
-        if found.current_deployment_id is not None:
-            current = await store.deployment(connection, found.current_deployment_id)
-        previous = await store.latest_other_production(connection, found.id, current.cid) if current else None
-    if previous is None:
-        raise NothingToRollBackTo(
-            f"The site {found.slug} has no other ready production deployment.",
-            hint="Name one: `af rollback DEPLOYMENT`. `af sites deployments` lists them.",
-        )
-    return await _repeat(ctx, previous, DeploymentSource.ROLLBACK)
 
 
 async def go_live(ctx: Context, deployment: Deployment, routes: Routes, *, stored: bool = False) -> Outcome:
-    """The one transaction that makes a deployment ready and visible: row, root, host names, pointer, event, audit.
+    """Make a deployment ready and visible. The caller has authorised and has checked the content.
 
-    The caller has authorised and has checked the content. Two at once of one site follow one another, and the last to
-    commit is what visitors see. ``stored``: the row exists already (an archive's) and is finished here; if it has
-    reached another final state meanwhile, that stands.
+    Two at once of one site follow one another, and the last to commit is what visitors see. ``stored``: the row exists
+    already (an archive's) and is finished here; if it has reached another final state meanwhile, that stands.
     """
-    root = cids.parse(deployment.cid)
-    await storage.publish(ctx, root)  # block store work stays outside the transaction
+    await storage.publish(ctx, cids.parse(deployment.cid))  # block store work stays outside the transaction
     async with ctx.transaction() as tx:
-        site = await store.locked_site(tx, deployment.site_id)
-        if site is None:
-            raise SiteNotFound("The site was deleted meanwhile.")
+        site = await _locked(ctx, deployment.site_id)
         if stored:
             row = await store.locked_deployment(tx, deployment.id)
             if row is None or row.status in rules.FINAL:
                 return Outcome(row or deployment, is_new=False)
         elif deployment.production and (same := await _current_with(ctx, site, deployment.cid)):
             return Outcome(same, is_new=False)
-        ready = replace(deployment, status=DeploymentStatus.SUCCESS, ready_at=ctx.now, updated_at=ctx.now)
-        if ready.source is DeploymentSource.ROLLBACK:
-            ready = replace(ready, rolled_back_from=site.current_deployment_id)
+        return Outcome(await _switch(ctx, site, deployment, routes, stored=stored), is_new=True)
+
+
+async def _switch(ctx: Context, site: Site, deployment: Deployment, routes: Routes, *, stored: bool) -> Deployment:
+    """The writes by which a deployment becomes visible, in the caller's transaction, which holds the site's lock: row,
+    root, host names, pointer, event, audit. Its content is public already."""
+    ready = replace(deployment, status=DeploymentStatus.SUCCESS, ready_at=ctx.now, updated_at=ctx.now)
+    before = {"current": site.current_deployment_id}
+    after = {"cid": ready.cid, "production": ready.production, "siteId": site.id}
+    async with ctx.transaction() as tx:
         if stored:
             await store.update_deployment(tx, ready, routes)
         else:
             await store.insert_deployment(tx, ready, routes)
-        await storage.hold(ctx, ready.project_id, root, "deployment", ready.id, public=True)
+        await storage.hold(ctx, ready.project_id, cids.parse(ready.cid), "deployment", ready.id, public=True)
         await domains.bind(ctx, _bindings(site, ready, routes))
         if ready.production:
             await store.set_current(tx, site.id, ready.id, ctx.now)
         await announce(ctx, ready)
-        await projects.audit(
-            ctx,
-            f"deployment.{ready.source.value}",
-            ready.project_id,
-            ready.id,
-            {"current": site.current_deployment_id},
-            {"cid": ready.cid, "production": ready.production, "siteId": site.id},
-        )
-    return Outcome(ready, is_new=True)
+        await projects.audit(ctx, f"deployment.{ready.source.value}", ready.project_id, ready.id, before, after)
+    return ready
 
 
 def new_deployment(ctx: Context, site: Site, source: DeploymentSource, *, production: bool, message: str) -> Deployment:
@@ -183,23 +177,35 @@ def parse_root(text: str) -> CID:
 
 
 async def _repeat(ctx: Context, source: Deployment, kind: DeploymentSource) -> Deployment:
-    """A new production deployment with the content and rules of ``source``."""
+    """A new production deployment with the content and rules of ``source``. Its root is held, so all of it is here and
+    public. Called in the transaction in which ``source`` was read."""
     rules.check_can_go_live(source)
-    async with ctx.reading() as connection:
-        site = await store.site(connection, source.site_id)
-        routes = (await store.routes_of(connection, [source.id])).get(source.id)
-    if site is None or routes is None:
+    async with ctx.transaction() as tx:
+        site = await _locked(ctx, source.site_id)
+        if site.current_deployment_id == source.id:
+            return source
+        if same := await _current_with(ctx, site, source.cid):
+            return same
+        routes = (await store.routes_of(tx, [source.id])).get(source.id)
+        if routes is None:
+            raise DeploymentNotFound("The deployment was deleted meanwhile.")
+        deployment = replace(
+            new_deployment(ctx, site, kind, production=True, message=source.message),
+            cid=source.cid,
+            files=source.files,
+            bytes=source.bytes,
+            restores=source.id,
+            rolled_back_from=site.current_deployment_id if kind is DeploymentSource.ROLLBACK else None,
+        )
+        return await _switch(ctx, site, deployment, routes, stored=False)
+
+
+async def _locked(ctx: Context, site_id: SiteId) -> Site:
+    async with ctx.transaction() as tx:
+        site = await store.locked_site(tx, site_id)
+    if site is None:
         raise SiteNotFound("The site was deleted meanwhile.")
-    if site.current_deployment_id == source.id:
-        return source
-    deployment = replace(
-        new_deployment(ctx, site, kind, production=True, message=source.message),
-        cid=source.cid,
-        files=source.files,
-        bytes=source.bytes,
-        restores=source.id,
-    )
-    return (await go_live(ctx, deployment, routes)).deployment
+    return site
 
 
 async def _current_with(ctx: Context, site: Site, cid: str) -> Deployment | None:
