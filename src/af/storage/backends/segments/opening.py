@@ -20,7 +20,7 @@ from af.storage.errors import StoreFailed
 
 REBUILT = "rebuilt"
 INDEX = "index.sqlite"
-_OPEN_TRIES = 200
+_OPEN_TRIES = 40
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _log = structlog.get_logger()
 
@@ -71,7 +71,11 @@ def rebuild(directory: Path, clock: Clock) -> None:
     now = milliseconds(clock)
     numbers = files.numbers(directory)
     for number in numbers:
-        found = recovery.scan(files.path_of(directory, number), number, 0, search=True)
+        segment = files.path_of(directory, number)
+        if segment.stat().st_size <= len(files.HEADER):
+            segment.unlink()  # its maker died before the first block
+            continue
+        found = recovery.scan(segment, number, 0, search=True)
         whole = found.end == found.size and not found.lost_bytes
         catalog.recovered(
             number, found.placements, found.corrupt, found.size, State.OPEN if whole else State.SEALED, now
