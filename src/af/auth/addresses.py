@@ -7,7 +7,7 @@ import ipaddress
 from af.core.settings import Settings
 
 COOKIE = "__Host-af_session"
-_OWN_PREFIXES = ("", "app.", "api.", "auth.")
+_OWN_PREFIXES = ("", "app.", "auth.")  # where pages are shown
 
 
 def host_name(host: str) -> str:

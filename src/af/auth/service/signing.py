@@ -127,7 +127,7 @@ async def _signing_key(ctx: Context) -> ECKey:
     known = await _keyring(ctx)
     if known.signing is not None:
         return known.signing
-    sealer = seal.Sealer(seal.load_master_key(ctx.settings))
+    sealer = ctx.get(seal.Sealer)
     async with ctx.transaction() as tx:
         rows = [row for row in await store.signing_key_rows(tx) if row.retired_at is None]
         if rows:

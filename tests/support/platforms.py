@@ -1,0 +1,47 @@
+"""A whole platform in this process for tests: real database, real block store, a clock that tests move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from af import auth, projects, storage
+from af.core import seal
+from af.core.bell import Bell
+from af.core.clock import Clock, FixedClock
+from af.core.context import SYSTEM, Actor, ActorKind, Context, Platform
+from af.core.db import Database, async_url
+from af.core.settings import load
+from af.storage.backends.configured import open_blocks
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def open_platform(
+    database_url: str, folder: Path, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[Platform]:
+    """``database_url`` as the fixture of that name gives it."""
+    clock = clock or FixedClock(START)
+    resolved = load({}, data=folder, database_url=database_url, **settings)
+    database = Database(async_url(database_url, resolved.sqlite_path))
+    bell = Bell(folder / "bell")
+    async with open_blocks(resolved, clock) as blocks:
+        ports = {storage.BlockStore: blocks, seal.Sealer: seal.Sealer(bytes(32))}
+        yield Platform(settings=resolved, database=database, clock=clock, bell=bell, ports=ports, port=8787)
+    await database.close()
+    bell.close()
+
+
+async def user(platform: Platform, name: str) -> Context:
+    """A new user's context, as with a browser session."""
+    made = await auth.create_user(platform.context(SYSTEM), name)
+    return platform.context(Actor(ActorKind.USER, user_id=made.id))
+
+
+async def token(ctx: Context, **limits: Any) -> str:
+    """The text of a new token of the context's user."""
+    return (await projects.create_token(ctx, "test", **limits)).text
