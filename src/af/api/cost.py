@@ -107,7 +107,9 @@ class _Walk:
         return own + self.selection_set(node.selection_set, kind, list_size if names else LIST_SIZE)
 
     def _size(self, node: FieldNode, field: GraphQLField, name: str) -> int:
-        value: Any = field.args[name].default_value if name in field.args else None
+        default = field.args[name].default if name in field.args else None
+        literal = default.literal if default is not None else None
+        value: Any = int(literal.value) if isinstance(literal, IntValueNode) else None
         for argument in node.arguments or ():
             if argument.name.value == name and isinstance(argument.value, IntValueNode):
                 value = int(argument.value.value)

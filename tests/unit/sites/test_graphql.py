@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from ariadne import make_executable_schema
-from graphql import GraphQLSchema, graphql, parse, subscribe
+from graphql import GraphQLSchema, OperationDefinitionNode, graphql, parse, subscribe
 
-import af.api
 from af import sites
-from af.auth import graphql as auth_graphql
+from af.api import cost
+from af.api.loaders import Loaders
+from af.api.schema import executable
 from af.core.context import Context, Platform
 from af.core.ids import ProjectId
-from af.projects import graphql as projects_graphql
-from af.sites import graphql as sites_graphql
+from af.core.settings import load
 from af.sites import jobs
 from tests.unit.sites.conftest import Upload
 from tests.unit.sites.test_archives import SITE_TAR, fill_with
@@ -30,15 +28,6 @@ FLEEK_SITE = f"""id name slug domains {{ id hostname __typename }} zones {{ id s
   deployments {{ {FLEEK_DEPLOYMENT} }} __typename"""
 
 
-class Loaders(dict[str, Any]):
-    """The request's loaders as `af.api` keeps them."""
-
-    def get(self, key: str, factory: Callable[[], Any]) -> Any:  # type: ignore[override]
-        if key not in self:
-            self[key] = factory()
-        return self[key]
-
-
 @dataclass
 class Request:
     headers: dict[str, str]
@@ -46,11 +35,7 @@ class Request:
 
 @pytest.fixture(scope="module")
 def schema() -> GraphQLSchema:
-    base = (Path(af.api.__path__[0]) / "schema.graphql").read_text()
-    domains = (auth_graphql, projects_graphql, sites_graphql)
-    return make_executable_schema(
-        [base, *(domain.type_defs for domain in domains)], *(domain.bindables for domain in domains)
-    )
+    return executable()
 
 
 @pytest.fixture
@@ -152,6 +137,14 @@ async def test_the_fleek_sdk_gets_its_shapes_and_its_words_for_the_end(
     row = listed["sites"]["data"][0]
     assert (row["__typename"], row["slug"], row["domains"], row["primaryDomain"]) == ("Site", "blog", [], None)
     assert row["deployments"][0]["status"] == "RELEASE_COMPLETED"
+
+
+def test_what_the_fleek_sdk_asks_for_is_not_too_costly(schema: GraphQLSchema) -> None:
+    """It cannot ask for smaller pages: its list has no arguments."""
+    document = parse(f"query GetSites {{ sites(where: {{}}) {{ data {{ {FLEEK_SITE} }} __typename }} }}")
+    (operation,) = document.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    assert cost.check(schema, document, operation, {}, load({}).graphql_cost_max)
 
 
 async def test_the_site_of_a_custom_deployment_is_named_once(ask: Any, site: sites.Site, upload: Upload) -> None:
