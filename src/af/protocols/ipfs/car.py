@@ -115,6 +115,7 @@ class CarReader:
                         return
                     position = after
                     continue
+                self.offset = self._start + position
                 found = self._next_frame(position)
                 if found is None:
                     return
