@@ -26,10 +26,11 @@ from af.sites.service import Upload
 LONGEST_ROUND_SECONDS = 0.5
 
 
-def archive(number: int) -> bytes:
+def archive(number: int, files: int = 40) -> bytes:
+    """A tar of ``files`` assets and an index.html, all of which differ for each ``number``."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as opened:
-        for name in ("index.html", *(f"assets/{n}.txt" for n in range(40))):
+        for name in ("index.html", *(f"assets/{n}.txt" for n in range(files))):
             content = f"{name} {number} ".encode() * 200
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
