@@ -162,6 +162,8 @@ def _tar(file: IO[bytes], limits: Limits) -> Iterator[Entry]:
             if entry is not None:
                 yield entry
             archive.members.clear()  # type: ignore[attr-defined]  # or it keeps a kilobyte for each entry
+    while counted.read(_READ_BYTES_MAX):
+        pass  # a tar ends before its gzip does, whose checksum comes last
 
 
 def _tar_entry(archive: tarfile.TarFile, member: tarfile.TarInfo, limits: Limits) -> Entry | None:
