@@ -14,7 +14,7 @@ from inspect import isawaitable
 from typing import Any
 
 import msgspec
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema
+from graphql import ExecutionResult, FieldNode, GraphQLError, GraphQLSchema
 from graphql import subscribe as graphql_subscribe
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -81,9 +81,10 @@ async def subscribe(
     try:
         async for result in source:
             yield result
-    except (Error, GraphQLError) as error:  # the source itself failed, in the middle
-        located = error if isinstance(error, GraphQLError) else GraphQLError(error.message, original_error=error)
-        yield ExecutionResult(None, [located])
+    except Error as error:  # the source refused when it was first asked, or failed in the middle
+        node = prepared.operation.selection_set.selections[0]
+        path = [node.alias.value if node.alias else node.name.value] if isinstance(node, FieldNode) else None
+        yield ExecutionResult(None, [GraphQLError(error.message, node, path=path, original_error=error)])
     finally:
         if isinstance(source, AsyncGenerator):
             await source.aclose()

@@ -13,26 +13,48 @@ BATCH_KEYS_MAX = 1_000
 
 class Batch(Generic[Key, Value]):
     """``load(key)`` is an awaitable for the key's value (`None` when there is none); keys that are asked for in the
-    same turn of the event loop become one ``fetch``, and each key is fetched once. Lives as long as one request."""
+    same turn of the event loop become one ``fetch``, and each key is fetched once. Lives as long as one request.
+
+    Each call has a future of its own: when a field of a GraphQL query fails, the engine cancels what its siblings wait
+    for, and a shared future would take the same key from the rest of the query.
+    """
 
     def __init__(self, fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]]) -> None:
         self._fetch = fetch
-        self._known: dict[Key, asyncio.Future[Value | None]] = {}
-        self._waiting: list[Key] = []
+        self._done: dict[Key, Value | BaseException | None] = {}
+        self._readers: dict[Key, list[asyncio.Future[Value | None]]] = {}
+        self._asked: list[Key] = []
         self._running: set[asyncio.Task[None]] = set()
 
     def load(self, key: Key) -> asyncio.Future[Value | None]:
-        future = self._known.get(key)
-        if future is None:
-            loop = asyncio.get_running_loop()
-            future = self._known[key] = loop.create_future()
-            if not self._waiting:
-                loop.call_soon(self._dispatch)
-            self._waiting.append(key)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Value | None] = loop.create_future()
+        if key in self._done:
+            _settle(future, self._done[key])
+            return future
+        readers = self._readers.get(key)
+        if readers is not None:
+            readers.append(future)
+            return future
+        self._readers[key] = [future]
+        if not self._asked:
+            loop.call_soon(self._dispatch)
+        self._asked.append(key)
         return future
 
+    def prime(self, key: Key, value: Value) -> None:
+        """Make ``value`` known, so that it is never fetched."""
+        if key not in self._known:
+            self._known[key] = asyncio.get_running_loop().create_future()
+            self._known[key].set_result(value)
+
+    def now_or_later(self, key: Key) -> Value | asyncio.Future[Value | None] | None:
+        """The value itself when it is known already, which spares a resolver's caller a task; else as `load`."""
+        future = self.load(key)
+        return future.result() if future.done() and not future.cancelled() and not future.exception() else future
+
     def _dispatch(self) -> None:
-        keys, self._waiting = self._waiting, []
+        keys, self._asked = self._asked, []
         for start in range(0, len(keys), BATCH_KEYS_MAX):
             task = asyncio.ensure_future(self._answer(keys[start : start + BATCH_KEYS_MAX]))
             self._running.add(task)
@@ -40,17 +62,26 @@ class Batch(Generic[Key, Value]):
 
     async def _answer(self, keys: list[Key]) -> None:
         try:
-            found = await self._fetch(keys)
+            found: Mapping[Key, Value | BaseException] = await self._fetch(keys)
         except BaseException as error:
-            for key in keys:
-                future = self._known[key]
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()  # several fields may wait for one failure: it counts as seen
-            if isinstance(error, asyncio.CancelledError):
+            self._tell(dict.fromkeys(keys, error), keys)
+            if not isinstance(error, Exception):
                 raise
             return
+        self._tell(found, keys)
+
+    def _tell(self, found: Mapping[Key, Value | BaseException], keys: list[Key]) -> None:
         for key in keys:
-            future = self._known[key]
-            if not future.done():  # its reader may have been cancelled
-                future.set_result(found.get(key))
+            value = self._done[key] = found.get(key)
+            for future in self._readers.pop(key):
+                _settle(future, value)
+
+
+def _settle(future: asyncio.Future[Value | None], value: Value | BaseException | None) -> None:
+    if future.done():  # its reader was cancelled
+        return
+    if isinstance(value, BaseException):
+        future.set_exception(value)
+        future.exception()  # counts as seen: the reader may be gone already
+    else:
+        future.set_result(value)

@@ -1,0 +1,173 @@
+"""Who may do what: one line per GraphQL operation, one per REST route, one per field with a rule of its own.
+
+``who`` is the least powerful caller that may: ``anyone``, ``signed in`` (whoever it is about themselves), a role in the
+project, or ``operator`` (runs the platform, is no member). `test_authz` derives everybody else's refusal from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.authz_world import World
+from tests.support.asgi import AsgiClient, Reply
+
+
+@dataclass(frozen=True)
+class Op:
+    """``call`` is the root field with its arguments, values of the `World` in braces."""
+
+    who: str
+    call: str
+    kind: str = "query"
+
+
+Q, M, S = "query", "mutation", "subscription"
+
+OPERATIONS: dict[str, Op] = {
+    "version": Op("anyone", "version"),
+    "me": Op("anyone", "me"),
+    "personalAccessTokens": Op("signed in", "personalAccessTokens"),
+    "apiKeyRateLimit": Op("signed in", "apiKeyRateLimit"),
+    "projects": Op("signed in", "projects"),
+    "slugAvailability": Op("signed in", 'slugAvailability(where: {slug: "some-name"})'),
+    "project": Op("viewer", 'project(where: {id: "<project>"})'),
+    "site": Op("viewer", 'site(where: {id: "<site>"})'),
+    "siteBySlug": Op("viewer", 'siteBySlug(where: {slug: "<slug>"})'),
+    "sites": Op("viewer", "sites"),
+    "deployment": Op("viewer", 'deployment(where: {id: "<deployment>"})'),
+    "deployments": Op("viewer", 'deployments(siteId: "<site>")'),
+    "deploymentDiff": Op("viewer", 'deploymentDiff(where: {from: "<previous>", to: "<deployment>"})'),
+    "pins": Op("viewer", "pins"),
+    "pin": Op("viewer", 'pin(where: {cid: "<pinned>"})'),
+    "pinsByFilename": Op("viewer", 'pinsByFilename(where: {filename: "kept"})'),
+    "filecoinDeals": Op("viewer", 'filecoinDeals(where: {cid: "<cid>"})'),
+    "storageStats": Op("viewer", "storageStats"),
+    "blockStoreStats": Op("operator", "blockStoreStats"),
+    "loginWithPersonalAccessToken": Op(
+        "anyone", 'loginWithPersonalAccessToken(data: {personalAccessToken: "<own_secret>"})', M
+    ),
+    "createPersonalAccessToken": Op("viewer", 'createPersonalAccessToken(name: "x", projectId: "<project>")', M),
+    "deletePersonalAccessToken": Op("signed in", 'deletePersonalAccessToken(id: "<own_token>")', M),
+    "revokedPersonalAccessToken": Op("signed in", 'revokedPersonalAccessToken(where: {id: "<own_token>"})', M),
+    "createLoginLink": Op("signed in", "createLoginLink", M),
+    "createProject": Op("signed in", 'createProject(data: {name: "another"})', M),
+    "updateProject": Op("admin", 'updateProject(where: {id: "<project>"}, data: {name: "renamed"})', M),
+    "deleteProject": Op("owner", 'deleteProject(id: "<project>")', M),
+    "addMember": Op("admin", 'addMember(where: {projectId: "<project>"}, data: {user: "stranger", role: VIEWER})', M),
+    "updateMember": Op(
+        "admin", 'updateMember(where: {projectId: "<project>", userId: "<guest>"}, data: {role: MEMBER})', M
+    ),
+    "removeMember": Op("admin", 'removeMember(where: {projectId: "<project>", userId: "<guest>"})', M),
+    "createSite": Op("member", 'createSite(data: {name: "new"})', M),
+    "updateSite": Op("member", 'updateSite(where: {id: "<site>"}, data: {name: "renamed"})', M),
+    "deleteSite": Op("member", 'deleteSite(where: {id: "<site>"})', M),
+    "createDeployment": Op("member", 'createDeployment(data: {siteId: "<site>", cid: "<pinned>"})', M),
+    "createCustomIpfsDeployment": Op(
+        "member", 'createCustomIpfsDeployment(data: {siteId: "<site>", cid: "<pinned>"})', M
+    ),
+    "promoteDeployment": Op("member", 'promoteDeployment(where: {deploymentId: "<previous>"})', M),
+    "rollbackSite": Op("member", 'rollbackSite(where: {siteId: "<site>"})', M),
+    "cancelDeployment": Op("member", 'cancelDeployment(where: {deploymentId: "<pending>"})', M),
+    "createPin": Op("member", 'createPin(data: {cid: "<cid>"})', M),
+    "deletePin": Op("member", 'deletePin(where: {cid: "<pinned>"})', M),
+    "collectGarbage": Op("operator", "collectGarbage(dryRun: true)", M),
+    "scrubBlocks": Op("operator", "scrubBlocks", M),
+    "deploymentLogs": Op("viewer", 'deploymentLogs(deploymentId: "<deployment>")', S),
+    "deploymentStatus": Op("viewer", 'deploymentStatus(deploymentId: "<deployment>")', S),
+}
+
+FIELDS: dict[str, str] = {
+    # Fields that ask more than seeing the object that they are of. Who asks is a member of the project.
+    "Project.auditLog": "admin",
+}
+
+Call = Callable[[AsgiClient, World], Any]
+
+
+@dataclass(frozen=True)
+class Rest:
+    """``call`` sends the request and returns its `Reply`."""
+
+    who: str
+    call: Call
+    changes: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def _get(path: str) -> Call:
+    return lambda client, world: client.get(filled(path, world))
+
+
+def _send(method: str, path: str, body: Callable[[World], bytes], kind: str) -> Call:
+    async def call(client: AsgiClient, world: World) -> Reply:
+        return await client.request(method, filled(path, world), body=body(world), headers={"content-type": kind})
+
+    return call
+
+
+def _first_event(path: str) -> Call:
+    async def call(client: AsgiClient, world: World) -> Reply:
+        async with client.stream("GET", filled(path, world)) as stream:
+            text = await (stream.until("id: ") if stream.status == 200 else stream.end())
+            return Reply(stream.status, stream.headers, text.encode())
+
+    return call
+
+
+def filled(text: str, world: World) -> str:
+    for name in World.__dataclass_fields__:
+        text = text.replace(f"<{name}>", str(getattr(world, name)))
+    return text
+
+
+CONTENT = "/v1/projects/<project>/content"
+CAR = "application/vnd.ipld.car"
+JSON = "application/json"
+_PRIVATE = (
+    b'--b\r\nContent-Disposition: form-data; name="hash"\r\n\r\n'
+    b"sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=\r\n"
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="f.txt"\r\n\r\nhello\r\n--b--\r\n'
+)
+
+ROUTES: dict[str, Rest] = {
+    "GET /auth/link": Rest("anyone", _get("/auth/link?token=x")),
+    "POST /auth/logout": Rest("anyone", _send("POST", "/auth/logout", lambda _: b"", JSON)),
+    "GET /auth/me": Rest("signed in", _get("/auth/me")),
+    "GET /v1/projects/{project}/events": Rest("viewer", _first_event("/v1/projects/<project>/events?after=0")),
+    "POST /v1/projects/{project}/content/missing": Rest(
+        "member", _send("POST", f"{CONTENT}/missing", lambda w: f'{{"cids": ["{w.cid}"]}}'.encode(), JSON)
+    ),
+    "POST /v1/projects/{project}/content/car": Rest(
+        "member", _send("POST", f"{CONTENT}/car", lambda w: w.car, CAR), changes=True
+    ),
+    "POST /v1/projects/{project}/content/import": Rest(
+        "member", _send("POST", f"{CONTENT}/import", lambda w: w.car, CAR), changes=True
+    ),
+    "GET /v1/projects/{project}/content/{cid}.car": Rest("viewer", _get(f"{CONTENT}/<cid>.car")),
+    "GET /v1/projects/{project}/content/{cid}/file/{path:path}": Rest(
+        "viewer", _get(f"{CONTENT}/<cid>/file/index.html")
+    ),
+    "POST /v1/sites/{site}/archive": Rest(
+        "member", _send("POST", "/v1/sites/<site>/archive", lambda _: b"an archive", "application/x-tar"), changes=True
+    ),
+    "GET /duplicity/{cid}": Rest("viewer", _get("/duplicity/<cid>")),
+    "GET /folder/{folder}/duplicity/{name}": Rest("viewer", _get("/folder/f/duplicity/name")),
+    "POST /store": Rest("member", _send("POST", "/store", lambda w: w.car, CAR), changes=True),
+    "POST /upload": Rest(
+        "member", _send("POST", "/upload", lambda w: f'{{"rootCid": "{w.cid}"}}'.encode(), JSON), changes=True
+    ),
+    "POST /upload/private": Rest(
+        "member",
+        _send("POST", "/upload/private", lambda _: _PRIVATE, "multipart/form-data; boundary=b"),
+        changes=True,
+    ),
+    "DELETE /delete/{cid}": Rest("member", _send("DELETE", "/delete/<pinned>", lambda _: b"", JSON), changes=True),
+}
+
+PAGES = {"POST /auth/link"}
+"""Routes for people without credentials; what they allow is the secret in their form (tests/unit/auth)."""
+
+UNCOVERED: list[str] = []
+"""GraphQL operations, fields and REST routes without a line above. Stays empty."""

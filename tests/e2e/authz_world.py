@@ -1,0 +1,113 @@
+"""The people and things that `test_authz` plays with."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from af import auth, projects, sites, storage
+from af.core.context import SYSTEM, Actor, ActorKind, Context, Platform
+from af.projects import Role
+from af.protocols.ipfs import car, unixfs
+from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs.cid import CID
+from tests.support import platforms
+from tests.support.asgi import AsgiClient
+
+CALLERS = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "operator")
+"""The operator is not a member of the project."""
+
+
+@dataclass(frozen=True)
+class People:
+    """Everyone's context and access token, by caller; made once per test."""
+
+    contexts: Mapping[str, Context]
+    tokens: Mapping[str, str]
+    guest: Context
+    """Somebody to be added to and removed from projects."""
+
+    def client(self, app: AsgiClient, caller: str, world: World) -> AsgiClient:
+        """Requests of the caller, who says which project they are about."""
+        client = app if caller == "anonymous" else app.as_token(self.tokens[caller])
+        return AsgiClient(client.app, client.host, {**client.headers, "x-project-id": world.project}, client.address)
+
+
+@dataclass(frozen=True)
+class World:
+    """A project with one of everything; values are ids, and what requests need."""
+
+    project: str
+    site: str
+    slug: str
+    deployment: str
+    previous: str
+    pending: str
+    cid: str
+    pinned: str
+    guest: str
+    own_token: str
+    """An access token of the caller's own, to be revoked."""
+    own_secret: str
+    car: bytes
+
+
+async def make_people(platform: Platform) -> People:
+    contexts = {name: await platforms.user(platform, name) for name in CALLERS if name not in ("anonymous", "operator")}
+    boot = await projects.bootstrap(platform.context(SYSTEM))
+    contexts["operator"] = platform.context(Actor(ActorKind.USER, user_id=boot.user.id))
+    await projects.create_project(contexts["stranger"], "elsewhere")
+    tokens = {name: await platforms.token(ctx) for name, ctx in contexts.items()}
+    return People(contexts, tokens, await platforms.user(platform, "guest"))
+
+
+def folder(files: Mapping[str, bytes]) -> tuple[CID, list[tuple[CID, bytes]]]:
+    """A folder's root and blocks, as a client computes them."""
+    blocks: list[tuple[CID, bytes]] = []
+    entries = [
+        (path, unixfs.import_file(io.BytesIO(content).read, lambda *block: blocks.append(block)))
+        for path, content in files.items()
+    ]
+    return unixfs.build_tree(entries, lambda *block: blocks.append(block)).cid, blocks
+
+
+async def make_world(platform: Platform, people: People, caller: str) -> World:
+    owner, system = people.contexts["owner"], platform.context(SYSTEM)
+    project = await projects.create_project(owner, "mine")
+    for name, role in (("viewer", Role.VIEWER), ("member", Role.MEMBER), ("admin", Role.ADMIN)):
+        await projects.add_member(owner, project.id, user=name, role=role)
+    await projects.add_member(owner, project.id, user="guest", role=Role.VIEWER)
+    site = await sites.create(owner, f"site {project.id[-16:]}", project_id=project.id)
+    roots = []
+    for content in (b"one", b"two"):
+        root, blocks = folder({"index.html": content + project.id.encode()})
+        await platform.ports[storage.BlockStore].put(blocks, scope=project.id)
+        roots.append(cids.to_text(root))
+    deployments = [await sites.create_deployment(owner, site.id, root) for root in roots]
+    await storage.create_pin(owner, project.id, roots[0], name="kept.html")
+
+    async def fill(upload: Any) -> None:
+        upload.write(b"not an archive")
+
+    pending = await sites.submit_archive(owner, site.id, fill)
+    assert people.guest.actor.user_id is not None
+    whose = people.contexts.get(caller, owner).actor.user_id
+    own = await auth.create_token(system, "own", user_id=whose)
+    root, blocks = folder({"new.txt": b"new" + project.id.encode()})
+    shard = car.header([root]) + b"".join(car.frame(cid, block) for cid, block in blocks)
+    return World(
+        project=project.id,
+        site=site.id,
+        slug=site.slug,
+        deployment=deployments[1].id,
+        previous=deployments[0].id,
+        pending=pending.id,
+        cid=roots[1],
+        pinned=roots[0],
+        guest=people.guest.actor.user_id,
+        own_token=own.token.id,
+        own_secret=own.text,
+        car=shard,
+    )

@@ -1,0 +1,218 @@
+"""Every GraphQL operation and field and every REST route, called as nobody, a stranger, each role, and the operator.
+
+What to expect is in `authz_table`; what exists is read from the schema and the routes, so something new without a line
+in the table fails here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import GraphQLNamedType, GraphQLObjectType, get_named_type
+from starlette.routing import Route
+
+from af import api
+from af.core.context import Platform
+from af.server import targets
+from tests.e2e.authz_table import FIELDS, OPERATIONS, PAGES, ROUTES, UNCOVERED, filled
+from tests.e2e.authz_world import CALLERS, People, World, make_people, make_world
+from tests.support import platforms
+from tests.support.asgi import AsgiClient
+from tests.unit.sites.conftest import TickingClock
+
+ROLES = ("viewer", "member", "admin", "owner")
+SCHEMA = api.executable()
+DEPTH = 7
+
+
+@pytest.fixture
+async def platform(database_url: str, tmp_path: Path) -> AsyncIterator[Platform]:
+    limits = {"graphql_cost_max": 1_000_000, "graphql_depth_max": 20, "rate_per_minute_anonymous": 10_000}
+    async with platforms.open_platform(database_url, tmp_path, TickingClock(platforms.START), **limits) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def people(platform: Platform) -> People:
+    return await make_people(platform)
+
+
+@pytest.fixture
+def app(platform: Platform) -> AsgiClient:
+    return AsgiClient(targets.edge_application(platform, {"api"}))
+
+
+def refusal(who: str, caller: str) -> str | None:
+    """The kind of error that the caller must get, or `None` if the caller may."""
+    if who == "anyone":
+        return None
+    if caller == "anonymous":
+        return "unauthenticated"
+    if who == "signed in":
+        return None
+    if who == "operator":
+        return None if caller == "operator" else "forbidden"
+    if caller not in ROLES:
+        return "not_found"
+    return None if ROLES.index(caller) >= ROLES.index(who) else "forbidden"
+
+
+# --- what exists ----------------------------------------------------------------------------------------------------
+
+
+def roots() -> dict[str, Any]:
+    """Every root field by name."""
+    kinds = (SCHEMA.query_type, SCHEMA.mutation_type, SCHEMA.subscription_type)
+    return {name: field for kind in kinds if kind for name, field in kind.fields.items()}
+
+
+def selection(kind: GraphQLNamedType, seen: set[str], depth: int = DEPTH) -> str:
+    """All fields of an object, and all of theirs; each type is spelled out once. ``seen`` collects ``Type.field``."""
+    if not isinstance(kind, GraphQLObjectType):
+        return ""
+    fields = []
+    for name, field in kind.fields.items():
+        inner = get_named_type(field.type)
+        if not isinstance(inner, GraphQLObjectType):
+            seen.add(f"{kind.name}.{name}")
+            fields.append(name)
+        elif depth and not any(known.startswith(f"{inner.name}.") for known in seen):
+            seen.add(f"{kind.name}.{name}")
+            fields.append(name + selection(inner, seen, depth - 1))
+        elif depth:
+            seen.add(f"{kind.name}.{name}")
+            fields.append(name + " { __typename }")
+    return " { " + " ".join(fields) + " }"
+
+
+def test_every_operation_field_and_route_has_a_line() -> None:
+    missing = sorted(set(roots()) - set(OPERATIONS))
+    seen: set[str] = set()
+    for field in roots().values():
+        fresh: set[str] = set()
+        selection(get_named_type(field.type), fresh)
+        seen |= fresh
+    root_types = {SCHEMA.query_type, SCHEMA.mutation_type, SCHEMA.subscription_type}
+    for kind in SCHEMA.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and kind not in root_types:
+            missing += [f"{kind.name}.{name}" for name in kind.fields if f"{kind.name}.{name}" not in seen]
+    missing += sorted(rest_routes() - set(ROUTES) - PAGES)
+    assert missing == UNCOVERED
+    assert set(OPERATIONS) <= set(roots()), "a line for an operation that is gone"
+    assert set(ROUTES) <= rest_routes(), "a line for a route that is gone"
+    assert set(FIELDS) <= seen, "a line for a field that is gone"
+
+
+def rest_routes() -> set[str]:
+    found = set()
+    for route in targets.rest_routes():
+        assert isinstance(route, Route)
+        found |= {f"{method} {route.path}" for method in (route.methods or set()) - {"HEAD"}}
+    return found
+
+
+# --- everybody tries everything -------------------------------------------------------------------------------------
+
+
+async def ask(client: AsgiClient, document: str, kind: str) -> dict[str, Any]:
+    """The response document; of a stream, its first."""
+    if kind != "subscription":
+        reply: dict[str, Any] = await client.graphql(document)
+        return reply
+    body = {"query": document}
+    async with client.stream("POST", "/graphql", body=body, headers={"accept": "text/event-stream"}) as stream:
+        text = await stream.until("\n\n")
+    if text.startswith("event: complete"):
+        return {"data": None}  # allowed; there was nothing to tell
+    line = next(line for line in text.splitlines() if line.startswith("data: "))
+    first: dict[str, Any] = json.loads(line.removeprefix("data: "))
+    return first
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+async def test_operation(name: str, platform: Platform, people: People, app: AsgiClient) -> None:
+    op, field = OPERATIONS[name], roots()[name]
+    chosen = selection(get_named_type(field.type), set())
+    document = f"{op.kind} {{ {op.call}{chosen} }}"
+    world: World | None = None
+    for caller in CALLERS:
+        expected = refusal(op.who, caller)
+        if world is None or "own_" in op.call or (expected is None and op.kind == "mutation"):
+            world = await make_world(platform, people, caller)
+        found = await ask(people.client(app, caller, world), filled(document, world), op.kind)
+        check(caller, expected, found)
+
+
+def check(caller: str, expected: str | None, found: dict[str, Any]) -> None:
+    """The operation was refused as expected; or it was not, and of its fields only those that may be."""
+    errors = found.get("errors", [])
+    kinds = [(error.get("path"), error["extensions"]["kind"]) for error in errors]
+    if expected is not None:
+        assert [kind for _, kind in kinds] == [expected], f"{caller}: {found}"
+        assert len(errors[0].get("path", [])) == 1, f"{caller}: something was shown: {found}"
+        assert not any((found.get("data") or {}).values()), f"{caller}: something was shown: {found}"
+        return
+    for path, kind in kinds:
+        rules = [who for coordinate, who in FIELDS.items() if coordinate.endswith(f".{path[-1]}")]
+        wanted = {refusal(who, caller) for who in rules if caller in ROLES}
+        assert kind in wanted, f"{caller}: {path} was refused: {found}"
+
+
+@pytest.mark.parametrize("name", sorted(ROUTES))
+async def test_route(name: str, platform: Platform, people: People, app: AsgiClient) -> None:
+    rest = ROUTES[name]
+    world: World | None = None
+    for caller in CALLERS:
+        expected = refusal(rest.who, caller)
+        if world is None or (expected is None and rest.changes):
+            world = await make_world(platform, people, caller)
+        reply = await rest.call(people.client(app, caller, world), world)
+        if expected is None:
+            assert reply.status < 300, f"{caller}: {reply}"
+        else:
+            wanted = {"unauthenticated": 401, "forbidden": 403, "not_found": 404}[expected]
+            assert (reply.status, reply.json()["title"]) == (wanted, expected), f"{caller}: {reply}"
+
+
+async def test_hidden_and_absent_look_alike(platform: Platform, people: People, app: AsgiClient) -> None:
+    world = await make_world(platform, people, "stranger")
+    stranger = app.as_token(people.tokens["stranger"])
+    for call in ('site(where: {id: "%s"})', 'project(id: "%s")', 'deployment(where: {id: "%s"})'):
+        real = {"site": world.site, "project": world.project, "deployment": world.deployment}[call.partition("(")[0]]
+        absent = real[:-16] + "a" * 16
+        shown = []
+        for identifier in (real, absent):
+            found = await stranger.graphql(f"{{ {call % identifier} {{ id }} }}")
+            error = found["errors"][0]
+            error["extensions"].pop("requestId")
+            shown.append(json.dumps(error).replace(identifier, "ID"))
+        assert shown[0] == shown[1]
+
+
+async def test_a_limited_token_does_what_it_says_and_no_more(
+    platform: Platform, people: People, app: AsgiClient
+) -> None:
+    world = await make_world(platform, people, "owner")
+    elsewhere = await make_world(platform, people, "owner")
+    owner = people.contexts["owner"]
+    reader = app.as_token(await platforms.token(owner, scopes=["sites:read"]))
+    found = await reader.graphql(f'{{ site(where: {{id: "{world.site}"}}) {{ id }} }}')
+    assert found["data"]["site"]["id"] == world.site
+    for document in (
+        f'mutation {{ deleteSite(where: {{id: "{world.site}"}}) {{ id }} }}',
+        "{ projects { data { id } } }",
+    ):
+        found = await reader.graphql(document)
+        assert found["errors"][0]["extensions"]["code"] == "SCOPE_MISSING"
+    here = app.as_token(await platforms.token(owner, project_id=world.project))
+    assert [row["id"] for row in (await here.graphql("{ projects { data { id } } }"))["data"]["projects"]["data"]] == [
+        world.project
+    ]
+    found = await here.graphql(f'{{ site(where: {{id: "{elsewhere.site}"}}) {{ id }} }}')
+    assert found["errors"][0]["extensions"]["kind"] == "not_found"
+    found = await here.graphql('mutation { createPersonalAccessToken(name: "x") { projectId } }')
+    assert found["data"]["createPersonalAccessToken"]["projectId"] == world.project
