@@ -42,17 +42,6 @@ class Batch(Generic[Key, Value]):
         self._asked.append(key)
         return future
 
-    def prime(self, key: Key, value: Value) -> None:
-        """Make ``value`` known, so that it is never fetched."""
-        if key not in self._known:
-            self._known[key] = asyncio.get_running_loop().create_future()
-            self._known[key].set_result(value)
-
-    def now_or_later(self, key: Key) -> Value | asyncio.Future[Value | None] | None:
-        """The value itself when it is known already, which spares a resolver's caller a task; else as `load`."""
-        future = self.load(key)
-        return future.result() if future.done() and not future.cancelled() and not future.exception() else future
-
     def _dispatch(self) -> None:
         keys, self._asked = self._asked, []
         for start in range(0, len(keys), BATCH_KEYS_MAX):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from graphql import GraphQLResolveInfo
 from af import projects
 from af.core.context import Context
 from af.core.errors import InvalidInput
-from af.core.ids import ProjectId
 from af.sites import addresses, service
 from af.sites.loaders import loaders
 from af.sites.models import Deployment, DeploymentDiff, DeploymentStatus, Routes, Site
@@ -47,12 +46,16 @@ change_type = ObjectType("DiffChange")
 
 @query.field("site")
 async def resolve_site(_: None, info: Info, where: Where) -> Site:
-    return await service.get(_ctx(info), _one(where, "id", "slug"))
+    site = await service.get(_ctx(info), _one(where, "id", "slug"))
+    loaders(info.context).prime([site])
+    return site
 
 
 @query.field("siteBySlug")
 async def resolve_site_by_slug(_: None, info: Info, where: Where) -> Site:
-    return await service.get_by_slug(_ctx(info), where["slug"])
+    site = await service.get_by_slug(_ctx(info), where["slug"])
+    loaders(info.context).prime([site])
+    return site
 
 
 @query.field("sites")
@@ -61,8 +64,11 @@ async def resolve_sites(
 ) -> dict[str, Any]:
     ctx = _ctx(info)
     first = _page(first, SITES_DEFAULT)
-    found = await service.list_sites(ctx, await _project_id(ctx, where), first=first + 1, after=after)
+    project = await projects.selected(ctx, (where or {}).get("projectId"))
+    found = await service.list_sites(ctx, project.id, first=first + 1, after=after)
     page = found[:first]
+    loaders(info.context).prime(page)
+    loaders(info.context).known_project = project
     info_ = {"endCursor": page[-1].id if page else None, "hasNextPage": len(found) > first}
     return {"data": page, "pageInfo": info_}
 
@@ -96,25 +102,25 @@ async def resolve_deployment_diff(_: None, info: Info, where: Where) -> Deployme
 
 @mutation.field("createSite")
 async def resolve_create_site(_: None, info: Info, data: Where) -> Site:
-    ctx = _ctx(info)
-    project_id = await _project_id(ctx, data)
-    return await service.create(ctx, data["name"], slug=data.get("slug"), project_id=project_id)
+    ctx = _changing(info)
+    project = await projects.selected(ctx, data.get("projectId"))
+    return await service.create(ctx, data["name"], slug=data.get("slug"), project_id=project.id)
 
 
 @mutation.field("updateSite")
 async def resolve_update_site(_: None, info: Info, where: Where, data: Where) -> Site:
-    return await service.rename(_ctx(info), where["id"], name=data.get("name"), slug=data.get("slug"))
+    return await service.rename(_changing(info), where["id"], name=data.get("name"), slug=data.get("slug"))
 
 
 @mutation.field("deleteSite")
 async def resolve_delete_site(_: None, info: Info, where: Where) -> Site:
-    return await service.delete(_ctx(info), where["id"])
+    return await service.delete(_changing(info), where["id"])
 
 
 @mutation.field("createDeployment")
 async def resolve_create_deployment(_: None, info: Info, data: Where) -> Deployment:
     return await service.create_deployment(
-        _ctx(info),
+        _changing(info),
         data["siteId"],
         data["cid"],
         production=data.get("production", True) is not False,
@@ -129,22 +135,22 @@ async def resolve_create_custom_ipfs_deployment(
     named = [given["siteId"] for given in (where or {}, data) if given.get("siteId")]
     if len(named) != 1:
         raise InvalidInput("Name the site exactly once: data.siteId or where.siteId.", field="siteId")
-    return await service.create_deployment(_ctx(info), named[0], data["cid"])
+    return await service.create_deployment(_changing(info), named[0], data["cid"])
 
 
 @mutation.field("promoteDeployment")
 async def resolve_promote_deployment(_: None, info: Info, where: Where) -> Deployment:
-    return await service.promote(_ctx(info), where["deploymentId"])
+    return await service.promote(_changing(info), where["deploymentId"])
 
 
 @mutation.field("rollbackSite")
 async def resolve_rollback_site(_: None, info: Info, where: Where, data: Where | None = None) -> Deployment:
-    return await service.rollback(_ctx(info), where["siteId"], (data or {}).get("deploymentId"))
+    return await service.rollback(_changing(info), where["siteId"], (data or {}).get("deploymentId"))
 
 
 @mutation.field("cancelDeployment")
 async def resolve_cancel_deployment(_: None, info: Info, where: Where) -> Deployment:
-    return await service.cancel(_ctx(info), where["deploymentId"])
+    return await service.cancel(_changing(info), where["deploymentId"])
 
 
 # --- subscriptions -------------------------------------------------------------------------------------------------
@@ -175,8 +181,8 @@ def resolve_site_url(site: Site, info: Info) -> str:
 
 
 @site_type.field("project")
-def resolve_site_project(site: Site, info: Info) -> Awaitable[projects.Project | None]:
-    return loaders(info.context).project.load(site.project_id)
+def resolve_site_project(site: Site, info: Info) -> Any:
+    return loaders(info.context).project_of(site.project_id)
 
 
 @site_type.field("deployments")
@@ -231,28 +237,23 @@ def resolve_source(deployment: Deployment, _: Info) -> str:
 
 
 @deployment_type.field("site")
-def resolve_deployment_site(deployment: Deployment, info: Info) -> Awaitable[Site | None]:
-    return loaders(info.context).site.load(deployment.site_id)
+def resolve_deployment_site(deployment: Deployment, info: Info) -> Any:
+    return loaders(info.context).site_of(deployment.site_id)
 
 
 @deployment_type.field("url")
-async def resolve_deployment_url(deployment: Deployment, info: Info) -> str:
-    site = await loaders(info.context).site.load(deployment.site_id)
-    assert site is not None, "a deployment has a site"
-    return addresses.deployment_url(_ctx(info), site, deployment)
+def resolve_deployment_url(deployment: Deployment, info: Info) -> Any:
+    return _with_site(info, deployment, lambda site: addresses.deployment_url(_ctx(info), site, deployment))
 
 
 @deployment_type.field("previewUrl")
-async def resolve_preview_url(deployment: Deployment, info: Info) -> str:
-    site = await loaders(info.context).site.load(deployment.site_id)
-    assert site is not None, "a deployment has a site"
-    return addresses.preview_url(_ctx(info), site, deployment)
+def resolve_preview_url(deployment: Deployment, info: Info) -> Any:
+    return _with_site(info, deployment, lambda site: addresses.preview_url(_ctx(info), site, deployment))
 
 
 @deployment_type.field("current")
-async def resolve_is_current(deployment: Deployment, info: Info) -> bool:
-    site = await loaders(info.context).site.load(deployment.site_id)
-    return site is not None and site.current_deployment_id == deployment.id
+def resolve_is_current(deployment: Deployment, info: Info) -> Any:
+    return _with_site(info, deployment, lambda site: site.current_deployment_id == deployment.id)
 
 
 @deployment_type.field("rejectedRules")
@@ -281,8 +282,23 @@ def _ctx(info: Info) -> Context:
     return ctx
 
 
-async def _project_id(ctx: Context, given: Where | None) -> ProjectId:
-    return (await projects.selected(ctx, (given or {}).get("projectId"))).id
+def _changing(info: Info) -> Context:
+    """The context for a mutation, whose request must not answer with rows that were loaded before it."""
+    info.context["loaders"].clear()
+    return _ctx(info)
+
+
+def _with_site(info: Info, deployment: Deployment, answer: Callable[[Site], Any]) -> Any:
+    """``answer`` for the deployment's site: at once when the site is in hand, else when it is loaded."""
+    known = loaders(info.context).site_of(deployment.site_id)
+    if isinstance(known, Site):
+        return answer(known)
+
+    async def later() -> Any:
+        site = await known
+        return None if site is None else answer(site)
+
+    return later()
 
 
 def _one(where: Where, *names: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from af import projects
@@ -18,6 +18,8 @@ class SiteLoaders:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self._known_sites: dict[SiteId, Site] = {}
+        self.known_project: projects.Project | None = None
         self._deployments: dict[int, Batch[SiteId, list[Deployment]]] = {}
         self._sites: dict[int, Batch[ProjectId, list[Site]]] = {}
         self.site: Batch[SiteId, Site] = Batch(lambda keys: service.sites_by_id(ctx, keys))
@@ -34,8 +36,27 @@ class SiteLoaders:
     def newest_sites(self, limit: int) -> Batch[ProjectId, list[Site]]:
         """The newest ``limit`` sites of a project."""
         if limit not in self._sites:
-            self._sites[limit] = Batch(lambda keys: service.newest_sites(self._ctx, keys, limit))
+            self._sites[limit] = Batch(lambda keys: self._newest_sites(keys, limit))
         return self._sites[limit]
+
+    def prime(self, sites: Iterable[Site]) -> None:
+        """Sites that the request has in hand: what asks for them through `site_of` need not wait for a query."""
+        self._known_sites.update((site.id, site) for site in sites)
+
+    def site_of(self, site_id: SiteId) -> Site | Awaitable[Site | None]:
+        """The site itself when it is in hand, which spares the engine a task; else when it is loaded."""
+        return self._known_sites.get(site_id) or self.site.load(site_id)
+
+    def project_of(self, project_id: ProjectId) -> projects.Project | Awaitable[projects.Project | None]:
+        """The same for a project, of which a list has one."""
+        known = self.known_project
+        return known if known is not None and known.id == project_id else self.project.load(project_id)
+
+    async def _newest_sites(self, project_ids: Sequence[ProjectId], limit: int) -> dict[ProjectId, list[Site]]:
+        found = await service.newest_sites(self._ctx, project_ids, limit)
+        for sites in found.values():
+            self.prime(sites)
+        return found
 
 
 def loaders(context: Mapping[str, Any]) -> SiteLoaders:
