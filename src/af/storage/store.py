@@ -182,10 +182,11 @@ async def delete_expired(connection: AsyncConnection, now: datetime) -> None:
     await connection.execute(sa.delete(content_roots).where(expired))
 
 
-async def roots_after(connection: AsyncConnection, last: Root | None, limit: int) -> Sequence[Root]:
-    """All roots in the order of their key, a page at a time."""
+async def roots_after(connection: AsyncConnection, last: Root | None, now: datetime, limit: int) -> Sequence[Root]:
+    """All roots that have not expired, in the order of their key, a page at a time."""
     columns = (content_roots.c.cid, content_roots.c.kind, content_roots.c.ref)
     query = sa.select(*columns, content_roots.c.project_id, content_roots.c.public).order_by(*columns).limit(limit)
+    query = query.where(content_roots.c.expires_at.is_(None) | (content_roots.c.expires_at >= now))
     if last is not None:
         query = query.where(sa.tuple_(*columns) > sa.tuple_(*map(sa.literal, (cids.to_text(last.cid), *last[1:3]))))
     rows = await connection.execute(query)

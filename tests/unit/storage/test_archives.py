@@ -6,11 +6,13 @@ import asyncio
 import gzip
 import io
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -19,7 +21,9 @@ import pytest
 
 from af import storage
 from af.core.context import Context
+from af.core.db import async_url
 from af.core.ids import ProjectId
+from af.core.migrations import upgrade
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import export
 from af.storage import rules
@@ -75,6 +79,21 @@ PACKERS: dict[str, Packer] = {
     "zip": zip_of,
     "stored zip": lambda *members: zip_of(*members, method=zipfile.ZIP_STORED),
 }
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("archives") / "platform.sqlite"
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(upgrade(async_url("", path)))).result()
+    return path
+
+
+@pytest.fixture
+def database_url(migrated: Path, tmp_path: Path) -> str:
+    """SQLite only: nothing here depends on the kind of database."""
+    shutil.copyfile(migrated, tmp_path / "platform.sqlite")
+    return f"sqlite:///{tmp_path / 'platform.sqlite'}"
 
 
 class Unpack(Protocol):

@@ -89,7 +89,7 @@ async def roots(ctx: Context) -> AsyncIterator[store.Root]:
     last: store.Root | None = None
     while True:
         async with ctx.reading() as connection:
-            page = await store.roots_after(connection, last, _ROOTS_PAGE)
+            page = await store.roots_after(connection, last, ctx.now, _ROOTS_PAGE)
         for root in page:
             yield root
         if len(page) < _ROOTS_PAGE:
