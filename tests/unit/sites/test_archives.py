@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import tarfile
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from af import domains, sites
 from af.core.clock import FixedClock
 from af.core.context import Context, Platform
-from af.core.errors import Error, Forbidden
+from af.core.errors import Error, Forbidden, Unavailable
 from af.sites import jobs, service
 from af.sites.models import DeploymentStatus
 from af.sites.service import Upload
@@ -239,3 +240,14 @@ async def test_the_log_of_a_deployment_from_long_ago_ends_at_once(
     clock.advance(timedelta(days=30))
     async with asyncio.timeout(5):
         assert [line async for line in service.watch_logs(owner, pending.id)] == []
+
+
+async def test_a_nearly_full_disk_refuses_uploads_with_the_reason(
+    owner: Context, platform: Platform, site: sites.Site
+) -> None:
+    full = replace(platform, settings=replace(platform.settings, disk_free_bytes_min=1 << 60))
+    with pytest.raises(Unavailable, match="free disk space") as refused:
+        await sites.submit_archive(replace(owner, platform=full), site.id, fill_with(SITE_TAR))
+    assert refused.value.code == "disk_full"
+    assert uploads(platform) == []
+    assert await sites.list_deployments(owner, site.id) == []

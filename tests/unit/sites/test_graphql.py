@@ -158,6 +158,19 @@ async def test_the_site_of_a_custom_deployment_is_named_once(ask: Any, site: sit
         assert error.code == "invalid_input"
 
 
+async def test_each_of_several_mutations_answers_with_what_it_made(ask: Any, site: sites.Site, upload: Upload) -> None:
+    roots = [await upload({"index.html": b"%d" % n}) for n in range(2)]
+    document = """mutation($a: CreateDeploymentDataInput!, $b: CreateDeploymentDataInput!) {
+      first: createDeployment(data: $a) { id current site { currentDeployment { id } } }
+      second: createDeployment(data: $b) { id current site { currentDeployment { id } } } }"""
+    answer = await ask(
+        document, **{name: {"siteId": site.id, "cid": root} for name, root in zip(("a", "b"), roots, strict=True)}
+    )
+    for made in (answer["first"], answer["second"]):
+        assert made["current"]
+        assert made["site"]["currentDeployment"]["id"] == made["id"]
+
+
 async def test_lists_in_lists_cost_a_fixed_number_of_queries(
     ask: Any, owner: Context, platform: Platform, project_id: ProjectId, upload: Upload
 ) -> None:
