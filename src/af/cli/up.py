@@ -79,6 +79,7 @@ def _run(state: State, names: tuple[str, ...], *, with_example: bool, reload: bo
     from af.server.errors import Stopped
     from af.server.launch import launch, resolve, targets_named
 
+    os.chdir(state.folder)  # a relative data folder is in there
     targets = targets_named(names)
     if targets == {"worker"} and options["port"] is None and "AF_PORT" not in os.environ:
         options["port"] = 0  # it answers /health and /ready only, and must not be in the way of the others

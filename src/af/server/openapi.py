@@ -3,6 +3,7 @@ platform really has, both ways, so a route cannot appear or vanish unnoticed. Gr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,9 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 
 
 _DEPLOYMENT = {"$ref": "#/components/schemas/Deployment"}
+_BINARY = {"type": "string", "format": "binary"}
+_RECEIPT = {"roots": _list(_TEXT), "blocks": _COUNT, "newBlocks": _COUNT, "bytes": _COUNT}
+_CONTENT = "/v1/projects/{project}/content"
 _USER = _object(id=_TEXT, username=_TEXT, email={"type": ["string", "null"]})
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -102,9 +106,94 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/sites/{site}/archive",
         "sites",
         "Deploy a tar, tar.gz or zip; follow the deployment to its final state.",
-        takes=(ANY, {"type": "string", "format": "binary"}),
+        takes=(ANY, _BINARY),
         gives=(202, JSON, _object(deployment=_DEPLOYMENT)),
         query=(("production", "false makes a preview."), ("message", "Shown in the history.")),
+    ),
+    Operation(
+        "POST",
+        f"{_CONTENT}/missing",
+        "content",
+        "Which of up to 20,000 blocks the project must still send.",
+        takes=(JSON, _object(cids={**_list(_TEXT), "maxItems": 20_000})),
+        gives=(200, JSON, _object(missing=_list(_TEXT))),
+    ),
+    Operation(
+        "POST",
+        f"{_CONTENT}/car",
+        "content",
+        "Blocks as a CAR. Each is verified; what is acknowledged is on disk. Sending one again does no harm.",
+        takes=(CAR, _BINARY),
+        gives=(200, JSON, _object(**_RECEIPT)),
+    ),
+    Operation(
+        "POST",
+        f"{_CONTENT}/import",
+        "content",
+        "A CAR of any size, pinned if it is complete.",
+        takes=(CAR, _BINARY),
+        gives=(200, JSON, _object(**_RECEIPT, complete={"type": "boolean"}, missing=_list(_TEXT))),
+        query=(("name", "Of the pin."), ("public", "false keeps it to the project.")),
+    ),
+    Operation(
+        "GET",
+        f"{_CONTENT}/{{cid}}.car",
+        "content",
+        "Everything below a CID as a CARv1.",
+        gives=(200, CAR, _BINARY),
+    ),
+    Operation(
+        "GET",
+        f"{_CONTENT}/{{cid}}/file/{{path}}",
+        "content",
+        "The bytes of one file, as a download.",
+        gives=(200, ANY, _BINARY),
+    ),
+    Operation(
+        "GET",
+        "/duplicity/{cid}",
+        "original upload protocol",
+        "409 when the project has the CID pinned already.",
+        gives=(200, JSON, _object(duplicate={"type": "boolean"})),
+    ),
+    Operation(
+        "GET",
+        "/folder/{folder}/duplicity/{name}",
+        "original upload protocol",
+        "409 when the folder has a pin of that name.",
+        gives=(200, JSON, _object(duplicate={"type": "boolean"})),
+    ),
+    Operation(
+        "POST",
+        "/store",
+        "original upload protocol",
+        "One shard, a whole CAR; answers with the shard's CID.",
+        takes=(ANY, _BINARY),
+        gives=(200, "text/plain", _TEXT),
+    ),
+    Operation(
+        "POST",
+        "/upload",
+        "original upload protocol",
+        "All shards were sent: verify what is below the root and pin it.",
+        takes=(JSON, {"type": "object", "properties": {"rootCid": _TEXT, "basename": _TEXT}, "required": ["rootCid"]}),
+        gives=(200, JSON, _object(pin=_object(cid=_TEXT, size=_COUNT), duplicate={"type": "boolean"})),
+        query=(("function", "true keeps it to the project."),),
+    ),
+    Operation(
+        "POST",
+        "/upload/private",
+        "original upload protocol",
+        "One file that only the project can read, with its hash.",
+        takes=(FORM, _object(file=_BINARY, hash=_TEXT)),
+        gives=(201, JSON, _object(cid=_TEXT, size=_COUNT)),
+    ),
+    Operation(
+        "DELETE",
+        "/delete/{cid}",
+        "original upload protocol",
+        "Stop keeping a CID.",
+        gives=(200, JSON, _object(message=_TEXT)),
     ),
 )
 
@@ -149,7 +238,7 @@ def document() -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     status, content_type, schema = operation.gives
-    names = [part.strip("{}").removesuffix(":path") for part in operation.path.split("/") if part.startswith("{")]
+    names = re.findall(r"\{(\w+)\}", operation.path)
     made: dict[str, Any] = {
         "tags": [operation.tag],
         "summary": operation.summary,

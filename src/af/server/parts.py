@@ -39,6 +39,8 @@ class PartSpec:
     listens: bool
     prepares: bool
     """Whether this part makes the platform's data ready before the others go on (migrations, owner, profile)."""
+    welcomes: bool
+    """Whether the preparation is also for people: owner, profile and login link. Only where the API is."""
     keeper: int = 0
 
     @property
@@ -63,15 +65,32 @@ def plan(targets: frozenset[str], *, workers: int, port: int) -> list[PartSpec]:
     """The parts that run these targets. The worker prepares when there is one that can, else the first edge does;
     the gateway alone only reads, so nothing prepares."""
     edge_targets = tuple(sorted(targets & EDGE_TARGETS))
-    has_worker = "worker" in targets
+    has_worker, has_api = "worker" in targets, "api" in targets
     parts = []
     if has_worker:
-        listens = not edge_targets
-        parts.append(PartSpec(kind="worker", index=0, targets=("worker",), port=port, listens=listens, prepares=True))
-    for index in range(workers if edge_targets else 0):
-        prepares = not has_worker and index == 0 and "api" in edge_targets
         parts.append(
-            PartSpec(kind="edge", index=index, targets=edge_targets, port=port, listens=True, prepares=prepares)
+            PartSpec(
+                kind="worker",
+                index=0,
+                targets=("worker",),
+                port=port,
+                listens=not edge_targets,
+                prepares=True,
+                welcomes=has_api,
+            )
+        )
+    for index in range(workers if edge_targets else 0):
+        prepares = has_api and not has_worker and index == 0
+        parts.append(
+            PartSpec(
+                kind="edge",
+                index=index,
+                targets=edge_targets,
+                port=port,
+                listens=True,
+                prepares=prepares,
+                welcomes=has_api,
+            )
         )
     return parts
 

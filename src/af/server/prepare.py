@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from af import auth, projects, storage
+from af import auth, projects
 from af.core import db, migrations
 from af.core.context import SYSTEM, Context
 from af.core.db import Database
@@ -24,8 +24,10 @@ class Facts:
     token: str
 
 
-async def prepare(settings: Settings, environment: Mapping[str, str], *, port: int) -> Facts:
-    """:raises af.core.errors.Error: the database is unreachable or newer than this program."""
+async def prepare(settings: Settings, environment: Mapping[str, str], *, port: int, welcomes: bool) -> Facts:
+    """``welcomes``: this instance has the API, so people get an owner, a profile and a login link.
+
+    :raises af.core.errors.Error: the database is unreachable or newer than this program."""
     url = db.async_url(settings.database_url, settings.sqlite_path)
     database = Database(url)
     try:
@@ -35,7 +37,8 @@ async def prepare(settings: Settings, environment: Mapping[str, str], *, port: i
     await migrations.upgrade(url)
     async with wiring.open_platform(settings, port=port) as platform:
         system = platform.context(SYSTEM)
-        await storage.restore_visibility(system)
+        if not welcomes:
+            return Facts(login="", token="")
         found = await projects.bootstrap(system)
         token = await _write_profile(system, platform.url(settings.domain), found, environment)
         return Facts(login=await auth.create_login_link(system, found.user.id), token=token)

@@ -96,7 +96,7 @@ async def _run(spec: PartSpec, resolved: Settings, channel: Channel, run_part: R
     if go.result()["prepare"]:
         from af.server import prepare
 
-        facts = await prepare.prepare(resolved, os.environ, port=spec.port)
+        facts = await prepare.prepare(resolved, os.environ, port=spec.port, welcomes=spec.welcomes)
         control.send({"event": "prepared", "facts": asdict(facts)})
 
     def ready() -> None:

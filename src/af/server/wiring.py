@@ -39,28 +39,8 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
         stack.push_async_callback(database.close)
         bell = Bell(settings.data / "bell")
         stack.callback(bell.close)
-        ports: dict[type[Any], Any] = {storage.BlockStore: await _open_blocks(settings, clock, stack)}
+        ports: dict[type[Any], Any] = {storage.BlockStore: await stack.enter_async_context(open_blocks(settings, clock))}
         if not read_only:
             ports[Client] = Client()
             ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))
         yield Platform(settings=settings, database=database, clock=clock, bell=bell, ports=ports, port=port)
-
-
-async def _open_blocks(settings: Settings, clock: Clock, stack: AsyncExitStack) -> storage.BlockStore:
-    """The block store that AF_BLOCK_BACKEND names."""
-    if settings.block_backend == "kubo":
-        from af.storage.backends.kubo import KuboStore
-
-        kubo = KuboStore(settings.kubo_rpc_url, settings.data / "blocks", clock=clock)
-        stack.push_async_callback(kubo.close)
-        return kubo
-    segments = await asyncio.to_thread(
-        SegmentStore,
-        settings.data / "blocks",
-        clock=clock,
-        segment_bytes=settings.segment_bytes,
-        free_bytes_min=settings.disk_free_bytes_min,
-        touch_slack_seconds=min(_TOUCH_SLACK_SECONDS, settings.collect_grace_seconds / 2),
-    )
-    stack.push_async_callback(segments.close)
-    return segments

@@ -14,15 +14,22 @@ from pathlib import Path
 
 import structlog
 
+from af import auth
+from af.core import events
 from af.core.context import Platform
 from af.core.settings import Settings
-from af.core.workflows import Runtime
+from af.core.workflows import Runtime, Schedule
+from af.domains import jobs as domains_jobs
 from af.server import wiring
 from af.server.parts import PartSpec
 from af.sites import jobs as sites_jobs
 from af.storage import jobs as storage_jobs
 
-_DOMAINS = (storage_jobs, sites_jobs)
+_DOMAINS = (domains_jobs, storage_jobs, sites_jobs)
+_UPKEEP = (
+    Schedule("auth.prune", 6 * 3600.0, auth.prune),
+    Schedule("events.prune", 3600.0, events.prune),
+)
 
 
 async def run(spec: PartSpec, settings: Settings, *, ready: Callable[[], None], stopping: asyncio.Event) -> None:
@@ -36,7 +43,7 @@ async def run(spec: PartSpec, settings: Settings, *, ready: Callable[[], None], 
             platform,
             workflows=list(chain.from_iterable(domain.WORKFLOWS for domain in _DOMAINS)),
             reconcilers=list(chain.from_iterable(domain.RECONCILERS for domain in _DOMAINS)),
-            schedules=list(chain.from_iterable(domain.SCHEDULES for domain in _DOMAINS)),
+            schedules=[*_UPKEEP, *chain.from_iterable(domain.SCHEDULES for domain in _DOMAINS)],
             holder=holder(settings),
             lost=_lost,
         )
