@@ -43,7 +43,7 @@ BANS = (
     Ban(r"(uuid\.)?uuid[1-8]", "core.ids", ("src/af/core/ids.py",)),
     Ban(r"print|pprint(\.pprint)?", "cli.output, or ctx.log in a server", ("src/af/cli/output.py",)),
     Ban(
-        r"(requests|httpx)\.\w+|(urllib\.request\.)?urlopen|aiohttp\.(ClientSession|request)",
+        r"(requests|httpx)\.(get|post|put|patch|delete|request|Session|Client|AsyncClient)|(urllib\.request\.)?urlopen|aiohttp\.(ClientSession|request)",
         "core.http",
         ("src/af/core/http.py",),
     ),
@@ -54,7 +54,7 @@ BANS = (
 
 # Where any exception may be caught: an edge answers with Internal, a runner records the failure of a job.
 CATCH_ALL = (
-    *("src/af/core/web.py", "src/af/core/workflows.py", "src/af/core/reconcile.py", "src/af/core/http.py"),
+    *("src/af/core/web.py", "src/af/core/workflows.py", "src/af/core/batch.py", "src/af/core/http.py"),
     *("src/af/*/http.py", "src/af/*/graphql.py", "src/af/*/jobs.py", "src/af/cli/frame.py"),
     *("src/af/api/*", "src/af/mcp/*", "src/af/gateway/*", "src/af/server/*"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -16,9 +15,7 @@ from af.core.db import Database
 from af.core.http import Client
 from af.core.settings import Settings
 from af.server.errors import DatabaseAbsent
-from af.storage.backends.segments import SegmentStore
-
-_TOUCH_SLACK_SECONDS = 3600.0
+from af.storage.backends.configured import open_blocks
 
 
 @asynccontextmanager
@@ -39,7 +36,8 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
         stack.push_async_callback(database.close)
         bell = Bell(settings.data / "bell")
         stack.callback(bell.close)
-        ports: dict[type[Any], Any] = {storage.BlockStore: await stack.enter_async_context(open_blocks(settings, clock))}
+        blocks = await stack.enter_async_context(open_blocks(settings, clock))
+        ports: dict[type[Any], Any] = {storage.BlockStore: blocks}
         if not read_only:
             ports[Client] = Client()
             ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))
