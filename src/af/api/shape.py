@@ -7,7 +7,7 @@ is bounded by a validation rule of its own and only for signed-in users.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphql import (
     DocumentNode,
@@ -79,14 +79,19 @@ class _Walk:
                     inner = self.selection_set(selection.selection_set)
                 else:
                     assert isinstance(selection, FragmentSpreadNode)
-                    inner = self._fragment(selection.name.value)
+                    inner = self.fragment(selection.name.value)
                 total.add(inner, nested=0)
                 total.own_siblings += inner.own_siblings
         total.siblings = max(total.siblings, total.own_siblings)
         self._nesting -= 1
         return total
 
-    def _fragment(self, name: str) -> _Measure:
+    @property
+    def used(self) -> set[str]:
+        """The fragments that have been measured."""
+        return set(self._known)
+
+    def fragment(self, name: str) -> _Measure:
         if name in self._open:
             raise FragmentCycle(f"The fragment {name[:60]} contains itself.")
         known = self._known.get(name)
@@ -112,8 +117,8 @@ def check(document: DocumentNode, settings: Settings) -> OperationDefinitionNode
         raise QueryTooBroad(f"A request has at most {FRAGMENTS_MAX} fragments.")
     walk = _Walk(fragments)
     found = walk.selection_set(operations[0].selection_set)
-    for fragment in fragments.values():  # also those that are not used: validation looks at them as well
-        found.add(walk.selection_set(fragment.selection_set), nested=0)
+    for name in fragments.keys() - walk.used:  # validation looks at these as well
+        found.add(replace(walk.fragment(name), depth=0), nested=0)
     if found.depth > settings.graphql_depth_max:
         raise QueryTooDeep(f"The query is {found.depth} levels deep; {settings.graphql_depth_max} are allowed.")
     limits = (
