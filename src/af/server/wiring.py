@@ -9,7 +9,7 @@ from typing import Any
 from af import storage
 from af.core import db, seal
 from af.core.bell import Bell
-from af.core.clock import Clock, SystemClock
+from af.core.clock import SystemClock
 from af.core.context import Platform
 from af.core.db import Database
 from af.core.http import Client
