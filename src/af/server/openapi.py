@@ -208,7 +208,6 @@ _SCHEMAS: dict[str, Any] = {
         status={"enum": ["PENDING", "BUILDING", "UPLOADING", "SUCCESS", "FAILED", "CANCELED"]},
         cid={"type": ["string", "null"]},
         url=_TEXT,
-        previewUrl=_TEXT,
         production={"type": "boolean"},
         files=_COUNT,
         bytes=_COUNT,

@@ -12,11 +12,6 @@ def site_url(ctx: Context, site: Site) -> str:
     return ctx.platform.url(f"{site.slug}.{ctx.settings.sites_suffix}")
 
 
-def preview_url(ctx: Context, site: Site, deployment: Deployment) -> str:
+def deployment_url(ctx: Context, site: Site, deployment: Deployment) -> str:
     """The address that always shows this deployment."""
     return ctx.platform.url(f"{preview_host(deployment.id, site.slug)}.{ctx.settings.sites_suffix}")
-
-
-def deployment_url(ctx: Context, site: Site, deployment: Deployment) -> str:
-    """The site's address for a production deployment, else the deployment's own."""
-    return site_url(ctx, site) if deployment.production else preview_url(ctx, site, deployment)

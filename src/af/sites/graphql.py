@@ -246,11 +246,6 @@ def resolve_deployment_url(deployment: Deployment, info: Info) -> Any:
     return _with_site(info, deployment, lambda site: addresses.deployment_url(_ctx(info), site, deployment))
 
 
-@deployment_type.field("previewUrl")
-def resolve_preview_url(deployment: Deployment, info: Info) -> Any:
-    return _with_site(info, deployment, lambda site: addresses.preview_url(_ctx(info), site, deployment))
-
-
 @deployment_type.field("current")
 def resolve_is_current(deployment: Deployment, info: Info) -> Any:
     return _with_site(info, deployment, lambda site: site.current_deployment_id == deployment.id)

@@ -71,7 +71,6 @@ def deployment_json(ctx: Context, site: Site, deployment: Deployment) -> dict[st
         "status": deployment.status.value,
         "cid": deployment.cid,
         "url": addresses.deployment_url(ctx, site, deployment),
-        "previewUrl": addresses.preview_url(ctx, site, deployment),
         "production": deployment.production,
         "files": deployment.files,
         "bytes": deployment.bytes,

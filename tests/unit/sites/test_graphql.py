@@ -61,7 +61,7 @@ async def test_a_site_is_made_deployed_shown_rolled_back_and_deleted(ask: Any, u
     assert (site["slug"], site["url"]) == ("my-site", "http://my-site.localhost:8787")
     assert site["currentDeployment"] is None
     roots = [await upload({"index.html": b"%d" % n, "_redirects": b"/a /b\nbad\n"}) for n in range(2)]
-    fields = """id status cid url previewUrl siteId production current files bytes message source createdAt readyAt
+    fields = """id status cid url siteId production current files bytes message source createdAt readyAt
       error { code message } rejectedRules { file line text reason } site { slug } restores rolledBackFrom"""
     made = []
     for root in roots:
@@ -73,7 +73,7 @@ async def test_a_site_is_made_deployed_shown_rolled_back_and_deleted(ask: Any, u
     assert made[1]["current"]
     assert made[1]["rejectedRules"][0]["line"] == 2
     label = made[1]["id"][-16:]
-    assert made[1]["previewUrl"] == f"http://{label}--my-site.localhost:8787"
+    assert made[1]["url"] == f"http://{label}--my-site.localhost:8787"
     rolled = await ask(
         "mutation($id: ID!) { rollbackSite(where: {siteId: $id}) { cid source restores rolledBackFrom } }",
         id=site["id"],

@@ -40,7 +40,7 @@ export function upload(url, body, type, onProgress) {
   });
 }
 
-const DEPLOYMENT = `id status cid url previewUrl production current files bytes message createdAt
+const DEPLOYMENT = `id status cid url production current files bytes message createdAt
   error { code message } rejectedRules { line text reason }`;
 const SITE = `id slug name url currentDeployment { ${DEPLOYMENT} }`;
 

@@ -208,7 +208,7 @@ async function fillHistory(site, list) {
       element("span", { className: "grow faint", textContent: deployment.error?.message ?? deployment.message ?? "" }),
     );
     if (state !== "ready") return row;
-    row.append(element("a", { href: deployment.previewUrl ?? deployment.url, textContent: "Open", target: "_blank", rel: "noopener" }));
+    row.append(element("a", { href: deployment.url, textContent: "Open", target: "_blank", rel: "noopener" }));
     if (!deployment.current) {
       const back = element("button", { type: "button", className: "quiet", textContent: "Roll back to this" });
       back.addEventListener("click", () => rollBack(site, deployment.id, back));

@@ -20,7 +20,7 @@ from af.sites.errors import DeploymentNotFound, NothingToRollBackTo, SiteNotFoun
 from af.sites.models import Deployment, DeploymentSource, DeploymentStatus, Routes, Site
 from af.sites.service import content
 from af.sites.service.access import READ, WRITE, deployment_for, site_for
-from af.sites.service.notices import announce
+from af.sites.service.notices import announce, log
 from af.sites.service.sites import PAGE_MAX
 
 
@@ -139,9 +139,19 @@ async def _switch(ctx: Context, site: Site, deployment: Deployment, routes: Rout
         await domains.bind(ctx, _bindings(site, ready, routes))
         if ready.production:
             await store.set_current(tx, site.id, ready.id, ctx.now)
+        await log(ctx, ready, _live_line(site, ready))  # before the final state, which ends what watchers see
         await announce(ctx, ready)
         await projects.audit(ctx, f"deployment.{ready.source.value}", ready.project_id, ready.id, before, after)
     return ready
+
+
+def _live_line(site: Site, ready: Deployment) -> str:
+    shown = f"{ready.files:,} files, {ready.bytes:,} bytes, {ready.cid}"
+    if ready.source is DeploymentSource.ROLLBACK:
+        return f"{site.slug} was rolled back to {ready.restores}: {shown}."
+    if ready.source is DeploymentSource.PROMOTE:
+        return f"{site.slug} shows {ready.restores}: {shown}."
+    return f"{site.slug} shows {shown}." if ready.production else f"Preview of {site.slug}: {shown}."
 
 
 def new_deployment(ctx: Context, site: Site, source: DeploymentSource, *, production: bool, message: str) -> Deployment:
