@@ -1,13 +1,15 @@
-"""Who is which worker: a row per worker name, held by one process for a short time and renewed.
+"""Which workers are alive: a row per worker process, renewed while it lives.
 
-A workflow that was begun by worker ``worker-3`` belongs to that name. When the process behind a name dies, its lease
-runs out and another process takes the name over, with everything that was begun under it. Taking over raises the row's
-``fence``; a process that slept through its lease finds a higher fence, and `Lease.check` (run inside every write
-transaction of a worker) refuses its writes. So two processes never both act as one worker, whatever their pauses.
+Each process gets an executor id of its own, never used again; what it begins is recorded under that id. When a process
+dies its lease runs out, the row is removed, and another worker begins its work anew. A process that slept through its
+lease finds no row: `Lease.check`, run inside every write transaction of a worker, refuses its writes. The check also
+locks the row until the commit, so a lease is never taken from under a write: two processes never both act on one piece
+of work, whatever their pauses.
 """
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,14 +21,12 @@ from af.core.db import Timestamp, metadata
 from af.core.errors import Conflict, Unavailable
 
 LEASE_SECONDS = 15.0
-NAMES_MAX = 64
 
 worker_leases = sa.Table(
     "worker_leases",
     metadata,
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("executor", sa.Text, primary_key=True),
     sa.Column("holder", sa.Text, nullable=False),
-    sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("expires_at", Timestamp, nullable=False),
 )
 
@@ -57,99 +57,84 @@ class NoWorker(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """This process's claim on a worker name."""
+    """This process's claim to act as ``executor``."""
 
-    name: str
+    executor: str
     holder: str
-    fence: int
     seconds: float
 
     async def check(self, connection: AsyncConnection) -> None:
-        """Inside a write transaction: still ours, and not to be taken before the transaction ends, or `LeaseLost`."""
-        query = sa.select(worker_leases.c.fence).where(worker_leases.c.name == self.name)
-        fence = (await connection.execute(query.with_for_update(read=True))).scalar()
-        if fence != self.fence:
-            raise LeaseLost(f"Another process has taken over {self.name}.")
+        """Inside a write transaction: still ours, and not to be taken before the transaction ends, or `LeaseLost`.
+
+        A process that stops in the middle of a transaction keeps its locks only until the server ends its session."""
+        query = sa.select(worker_leases.c.executor).where(worker_leases.c.executor == self.executor)
+        if connection.dialect.name == "postgresql":
+            milliseconds = str(int(self.seconds * 2000))
+            limit = sa.func.set_config("idle_in_transaction_session_timeout", milliseconds, True)
+            query = query.add_columns(limit).with_for_update(read=True)
+        if (await connection.execute(query)).first() is None:
+            raise LeaseLost("Another process has taken over this worker's work.")
 
 
 async def acquire(ctx: Context, *, holder: str, seconds: float = LEASE_SECONDS) -> Lease:
-    """Claim a worker name: one whose lease ran out, else a new one (on SQLite there is only one).
+    """Become a worker. ``holder`` names the place that has at most one (a data folder): its last process is dead.
 
     :raises WorkerExists: SQLite, and the one worker is alive.
     """
     async with ctx.transaction() as tx:
         now = await _now(tx, ctx)
-        await _exclusive(tx)
-        rows = (await tx.execute(sa.select(worker_leases).order_by(worker_leases.c.name))).all()
-        for row in rows:
-            if row.expires_at <= now or row.holder == holder:
-                await _take(tx, row.name, holder, row.fence + 1, now, seconds)
-                return Lease(row.name, holder, row.fence + 1, seconds)
-        if rows and tx.dialect.name == "sqlite":
+        gone = sa.or_(worker_leases.c.holder == holder, worker_leases.c.expires_at <= now)
+        if tx.dialect.name == "postgresql":
+            gone = worker_leases.c.holder == holder  # the others have work to be taken over: see `live`
+        await tx.execute(sa.delete(worker_leases).where(gone))
+        if tx.dialect.name == "sqlite" and (await tx.execute(sa.select(worker_leases))).first() is not None:
             raise WorkerExists(
                 "A worker already runs on this SQLite database.", hint="Use PostgreSQL (AF_DATABASE_URL) for several."
             )
-        if len(rows) >= NAMES_MAX:
-            raise WorkerExists(f"{NAMES_MAX} workers are alive already.")
-        name = f"worker-{len(rows) + 1}"
-        row_values = {"name": name, "holder": holder, "fence": 1, "expires_at": now + timedelta(seconds=seconds)}
-        await tx.execute(worker_leases.insert().values(row_values))
-        return Lease(name, holder, 1, seconds)
+        lease = Lease(f"worker-{secrets.token_hex(8)}", holder, seconds)
+        row = {"executor": lease.executor, "holder": holder, "expires_at": now + timedelta(seconds=seconds)}
+        await tx.execute(worker_leases.insert().values(row))
+        return lease
 
 
 async def renew(ctx: Context, lease: Lease) -> None:
     """Extend the claim; :raises LeaseLost: it was taken over."""
     async with ctx.transaction() as tx:
-        now = await _now(tx, ctx)
-        query = sa.update(worker_leases).where(worker_leases.c.name == lease.name, worker_leases.c.fence == lease.fence)
-        done = await tx.execute(query.values(expires_at=now + timedelta(seconds=lease.seconds)))
-        if done.rowcount == 0:
-            raise LeaseLost(f"Another process has taken over {lease.name}.")
+        expires_at = await _now(tx, ctx) + timedelta(seconds=lease.seconds)
+        query = sa.update(worker_leases).where(worker_leases.c.executor == lease.executor)
+        if (await tx.execute(query.values(expires_at=expires_at))).rowcount == 0:
+            raise LeaseLost("Another process has taken over this worker's work.")
 
 
 async def release(ctx: Context, lease: Lease) -> None:
-    """Give the name up at once, so that a successor need not wait."""
+    """Give the claim up at once, so that others need not wait for it to run out."""
     async with ctx.transaction() as tx:
-        query = sa.update(worker_leases).where(worker_leases.c.name == lease.name, worker_leases.c.fence == lease.fence)
-        await tx.execute(query.values(expires_at=await _now(tx, ctx)))
+        await tx.execute(sa.delete(worker_leases).where(worker_leases.c.executor == lease.executor))
 
 
-async def take_expired(ctx: Context, lease: Lease, *, grace_seconds: float) -> list[str]:
-    """The names of workers that have been dead for ``grace_seconds`` beyond their lease.
-
-    Their fence is raised, so a sleeper that wakes up finds itself replaced; each death is given to one caller only."""
+async def live(ctx: Context) -> frozenset[str]:
+    """The executors that are alive. Leases that ran out end here, so what is not in the answer never writes again."""
     async with ctx.transaction() as tx:
-        now = await _now(tx, ctx)
-        await _exclusive(tx)
-        rows = (await tx.execute(sa.select(worker_leases).where(worker_leases.c.name != lease.name))).all()
-        dead = [row for row in rows if row.holder and row.expires_at + timedelta(seconds=grace_seconds) <= now]
-        for row in dead:
-            await _take(tx, row.name, "", row.fence + 1, now, 0)
-        return [row.name for row in dead]
+        expired = sa.select(worker_leases.c.executor).where(worker_leases.c.expires_at <= await _now(tx, ctx))
+        # A dead worker's open transaction still holds its row: it counts as alive until the server has ended it.
+        dead = (await tx.execute(expired.with_for_update(skip_locked=True))).scalars().all()
+        if dead:
+            await tx.execute(sa.delete(worker_leases).where(worker_leases.c.executor.in_(dead)))
+        return frozenset((await tx.execute(sa.select(worker_leases.c.executor))).scalars())
 
 
 async def check_worker(ctx: Context) -> None:
     """Nothing, or `NoWorker` when no worker's lease is fresh; for ``/ready``."""
     async with ctx.reading() as connection:
         latest = (await connection.execute(sa.select(sa.func.max(worker_leases.c.expires_at)))).scalar()
-    if latest is None or latest <= ctx.now:
+        now = await _now(connection, ctx)
+    if latest is None or latest <= now:
         raise NoWorker("No worker is running.", hint="Start one: `af up`, or `af serve worker`.")
 
 
-async def _take(tx: AsyncConnection, name: str, holder: str, fence: int, now: datetime, seconds: float) -> None:
-    values = {"holder": holder, "fence": fence, "expires_at": now + timedelta(seconds=seconds)}
-    await tx.execute(sa.update(worker_leases).where(worker_leases.c.name == name).values(values))
-
-
-async def _exclusive(tx: AsyncConnection) -> None:
-    """Two workers never choose at the same time (SQLite's write lock sees to that by itself)."""
-    if tx.dialect.name == "postgresql":
-        await tx.execute(sa.text("LOCK TABLE worker_leases IN SHARE ROW EXCLUSIVE MODE"))
-
-
-async def _now(tx: AsyncConnection, ctx: Context) -> datetime:
+async def _now(connection: AsyncConnection, ctx: Context) -> datetime:
     """The time that all workers share: the database server's, where there is one."""
-    if tx.dialect.name != "postgresql":
+    if connection.dialect.name != "postgresql":
         return ctx.now
-    now: datetime = (await tx.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    now: datetime = (await connection.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
     return now

@@ -1,9 +1,8 @@
-"""Durable work: what must happen even if a process dies in the middle. A thin layer over DBOS, for workers only.
+"""Durable work: what must happen even if a process dies in the middle. For workers; DBOS is behind `af.core.durable`.
 
 The row is the truth. An edge writes a row and rings ``work``; a `Reconciler` finds rows that want work and starts a
 `Workflow` under an id derived from the row, so that starting twice is starting once. DBOS records what has begun and,
-after a crash, begins it again. A run is one step: it may run again from its start, so it is idempotent and keeps its
-progress in rows.
+after a crash, begins it again from its start: a run is idempotent and keeps its progress in rows.
 
 Domains declare ``WORKFLOWS``, ``RECONCILERS`` and ``SCHEDULES`` in their ``jobs.py``; `Runtime` runs them.
 """
@@ -11,34 +10,48 @@ Domains declare ``WORKFLOWS``, ``RECONCILERS`` and ``SCHEDULES`` in their ``jobs
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from datetime import timedelta
 from typing import Any
 
-from af.core import leases
+from af.core import durable, leases, metrics
 from af.core.bell import Topic
 from af.core.context import SYSTEM, Context, Platform
-from af.core.errors import Error
+from af.core.durable import Cut, Durable
+from af.core.errors import Error, Internal
 from af.core.leases import Lease, LeaseLost
 
-Run = Callable[..., Awaitable[None]]
+Run = Callable[..., Awaitable[object]]
 """``async run(ctx, *args)``: the work. Arguments are text, from the row."""
-Failed = Callable[..., Awaitable[None]]
+Failed = Callable[..., Awaitable[object]]
 """``async failed(ctx, error, *args)``: bring the row to a final state after a run that ended with an exception."""
 
-APPLICATION_VERSION = "1"
-"""DBOS recovers work of the same version only. Raise it when a pending run cannot be continued by the new code."""
 RUNNING_MAX = 4
-_STATUS_FINAL = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
-_ATTEMPTS_MAX = 20
-_QUEUE_POLL_SECONDS = 5.0
+"""Runs at the same time in one process. Rows beyond that wait as rows."""
+FOUND_MAX = 500
+"""Rows that a reconciler looks at in one turn."""
+RETRY_SECONDS = (1.0, 5.0, 25.0)
+"""Pauses before a run that failed with a retryable `Error` is tried again; after the last one it has failed."""
+_KEEP_RECORDS = timedelta(days=7)
+
+
+class RunInterrupted(Internal):
+    """A run was begun several times and never came to an end."""
+
+    code = "run_interrupted"
+    number = 1111
+    explain = (
+        "Background work was begun several times, and each time the worker process ended before the work did: it "
+        "crashed or was stopped. Try again; if it happens again, the log says how the worker ended."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A named piece of durable work."""
+    """A named piece of durable work. Without ``failed``, a row that still wants work is begun again after a failure."""
 
     name: str
     run: Run
@@ -47,7 +60,7 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Finds rows that want ``workflow``: ``find(ctx)`` gives (workflow id, arguments) pairs.
+    """Finds rows that want ``workflow``: ``find(ctx)`` gives (workflow id, arguments) pairs, the oldest first.
 
     It looks when ``topic`` rings, and every ``every_seconds`` anyway."""
 
@@ -60,7 +73,8 @@ class Reconciler:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Work at regular times, once per period among all workers: ``run(ctx)`` every ``every_seconds``."""
+    """Work at regular times, once per period among all workers: ``run(ctx)`` every ``every_seconds`` (counted from
+    1970, so that all agree). A period in which no worker was alive at its start is made up for within it."""
 
     name: str
     every_seconds: float
@@ -68,7 +82,7 @@ class Schedule:
 
 
 class Runtime:
-    """The worker process's engine: a lease on a worker name, DBOS, reconcilers and schedules.
+    """The worker process's engine: a lease, DBOS, reconcilers and schedules.
 
     ``lost`` is called when another worker has taken over; it must end the process at once.
     """
@@ -84,21 +98,24 @@ class Runtime:
         lost: Callable[[], None],
         lease_seconds: float = leases.LEASE_SECONDS,
     ) -> None:
-        self._workflows = {workflow.name: workflow for workflow in workflows}
-        for schedule in schedules:
-            self._workflows[schedule.name] = Workflow(schedule.name, _ignoring_period(schedule))
-        self._reconcilers = reconcilers
-        self._schedules = schedules
         self._platform = platform
+        self._reconcilers = reconcilers
+        self._schedules = [*schedules, Schedule("core.forget_workflows", 6 * 3600.0, self._forget)]
+        self._workflows = {workflow.name: workflow for workflow in workflows}
+        self._workflows |= {schedule.name: Workflow(schedule.name, _once(schedule)) for schedule in self._schedules}
+        assert all(reconciler.workflow in self._workflows for reconciler in reconcilers), "reconcilers name a workflow"
         self._holder = holder
         self._lost = lost
         self._lease_seconds = lease_seconds
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops: list[asyncio.Task[None]] = []
         self._places = asyncio.Semaphore(RUNNING_MAX)
-        self._lease: Lease | None = None
+        self._running: set[str] = set()  # ids of workflows begun in this process and not ended
+        self._runs: set[asyncio.Task[Any]] = set()
+        self._held_back = False
+        self._stopping = False
 
     async def start(self) -> None:
-        """Claim a name, start DBOS (which recovers what that name had begun), then look for work.
+        """Take a lease, start DBOS, begin anew what dead workers left, then look for work.
 
         :raises leases.WorkerExists: SQLite, and another worker is alive.
         """
@@ -106,149 +123,184 @@ class Runtime:
         plain = self._platform.context(SYSTEM)
         self._lease = await leases.acquire(plain, holder=self._holder, seconds=self._lease_seconds)
         self._platform = replace(self._platform, fence=self._lease.check)
-        await asyncio.to_thread(self._launch, self._lease.name)
-        self._tasks = [
+        url = durable.system_url(self._platform.database.url, self._platform.settings.data)
+        self._durable = Durable(url, self._lease.executor, self._perform_in_loop)
+        await asyncio.to_thread(self._durable.launch)
+        await self._adopt(plain)
+        self._loops = [
             asyncio.create_task(self._keep_lease(plain, self._lease)),
             *(asyncio.create_task(self._reconcile(reconciler)) for reconciler in self._reconcilers),
             *(asyncio.create_task(self._repeat(schedule)) for schedule in self._schedules),
         ]
 
     async def stop(self, drain_seconds: float) -> None:
-        """Start nothing new, let what runs end within the time, give the name up. What is cut is begun again later."""
-        from dbos import DBOS
+        """Start nothing new, let what runs end within the time, give the lease up. What is cut is begun again later."""
+        keeping, *others = self._loops
+        for loop in others:
+            loop.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        if self._runs:
+            await asyncio.wait(self._runs, timeout=drain_seconds)
+        self._stopping = True
+        keeping.cancel()
+        for run in self._runs:
+            run.cancel()
+        await asyncio.gather(keeping, *self._runs, return_exceptions=True)
+        await asyncio.to_thread(self._durable.destroy)
+        with contextlib.suppress(Error):
+            await leases.release(self._platform.context(SYSTEM), self._lease)
 
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(drain_seconds):
-                for _ in range(RUNNING_MAX):
-                    await self._places.acquire()
-        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
-        if self._lease is not None:
-            with contextlib.suppress(Error):
-                await leases.release(self._platform.context(SYSTEM), self._lease)
+    # --- runs
 
-    def _launch(self, executor: str) -> None:
-        import logging
+    def _perform_in_loop(self, workflow_id: str, name: str, args: list[str]) -> None:
+        """In a thread of DBOS's: run the workflow on the platform's event loop and wait for its end."""
+        if self._stopping:
+            raise Cut
+        work = asyncio.run_coroutine_threadsafe(self._perform(workflow_id, name, args), self._loop)
+        try:
+            work.result()
+        except concurrent.futures.CancelledError:
+            raise Cut from None
 
-        from dbos import DBOS, DBOSConfig
+    async def _perform(self, workflow_id: str, name: str, args: list[str]) -> None:
+        ctx = self._platform.context(SYSTEM, request_id=workflow_id)
+        task = asyncio.current_task()
+        assert task is not None
+        self._runs.add(task)
+        self._running.add(workflow_id)
+        outcome = "cut"
+        try:
+            async with self._places:
+                if self._stopping:
+                    raise asyncio.CancelledError
+                outcome = await self._attempt(ctx, self._workflows[name], args)
+        except LeaseLost:
+            self._lost()
+            raise asyncio.CancelledError from None  # nothing of this run may be recorded
+        finally:
+            metrics.counter("af_workflows_total").labels(name, outcome).inc()
+            self._runs.discard(task)
+            self._running.discard(workflow_id)
+            if self._held_back:
+                self._held_back = False
+                self._platform.bell.ring("work")
 
-        settings = self._platform.settings
-        url = self._platform.database.url
-        if url.get_backend_name() == "sqlite":
-            system_url = f"sqlite:///{settings.data / 'workflows.sqlite'}"
-        else:
-            system_url = url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-        config: DBOSConfig = {
-            "name": "alternatefutures",
-            "system_database_url": system_url,
-            "executor_id": executor,
-            "application_version": APPLICATION_VERSION,
-            "log_level": "WARNING",
-            "notification_listener_polling_interval_sec": _QUEUE_POLL_SECONDS,
-            "scheduler_polling_interval_sec": 3600.0,
-        }
-        DBOS(config=config)
-        logging.getLogger("dbos").handlers.clear()  # our root handler prints its warnings
-        logging.getLogger("dbos").propagate = True
-
-        def run(name: str, args: list[str]) -> None:
-            self._run_durably(name, args)
-
-        self._dbos_run = DBOS.workflow(name="af.run", max_recovery_attempts=_ATTEMPTS_MAX)(run)
-        DBOS.launch()
-
-    def _run_durably(self, name: str, args: list[str]) -> None:
-        """In a DBOS thread: run the workflow on the platform's event loop, as one recorded step."""
-        from dbos import DBOS
-
-        def step() -> None:
-            asyncio.run_coroutine_threadsafe(self._perform(name, args), self._loop).result()
-
-        DBOS.run_step({"name": name}, step)
-
-    async def _perform(self, name: str, args: list[str]) -> None:
-        workflow = self._workflows[name]
-        ctx = self._platform.context(SYSTEM, request_id=f"{name}:{args[0] if args else ''}")
-        async with self._places:
+    async def _attempt(self, ctx: Context, workflow: Workflow, args: list[str]) -> str:
+        """``ok`` or ``failed``, after retries; the failure is in the row and in the log."""
+        pauses = iter(RETRY_SECONDS)
+        while True:
             try:
                 await workflow.run(ctx, *args)
+                return "ok"
             except LeaseLost:
-                self._lost()
+                raise
             except Exception as error:  # a job runner: the failure goes to the row and to the log
-                ctx.log.error("workflow failed", workflow=name, arguments=args, exc_info=error)
-                if workflow.failed is not None:
-                    await workflow.failed(ctx, error, *args)
+                pause = next(pauses, None) if isinstance(error, Error) and error.retryable else None
+                if pause is None:
+                    ctx.log.error("workflow failed", workflow=workflow.name, arguments=args, exc_info=error)
+                    if workflow.failed is not None:
+                        await workflow.failed(ctx, error, *args)
+                    return "failed"
+                ctx.log.warning("workflow will be tried again", workflow=workflow.name, arguments=args, why=str(error))
+            await asyncio.sleep(pause)
+
+    # --- finding work
 
     async def _reconcile(self, reconciler: Reconciler) -> None:
         ctx = self._platform.context(SYSTEM, request_id=reconciler.name)
         bell = self._platform.bell
+        ended: set[str] = set()
         while True:
             seen = bell.read(reconciler.topic)
             try:
-                for workflow_id, args in await reconciler.find(ctx):
-                    await self._begin(ctx, reconciler.workflow, workflow_id, list(args))
+                ended = await self._look(ctx, reconciler, ended)
             except LeaseLost:
                 self._lost()
+                return
             except Exception as error:  # a job runner: the next look may succeed
                 ctx.log.error("reconciler failed", reconciler=reconciler.name, exc_info=error)
                 await asyncio.sleep(min(1.0, reconciler.every_seconds))
             await bell.wait(reconciler.topic, seen, reconciler.every_seconds)
 
-    async def _begin(self, ctx: Context, name: str, workflow_id: str, args: list[str]) -> None:
-        """Start a workflow unless it has begun; a row whose workflow has ended is finished by ``failed``."""
-        from dbos import DBOS, SetWorkflowID
+    async def _look(self, ctx: Context, reconciler: Reconciler, ended: set[str]) -> set[str]:
+        """Begin what has not begun. A workflow in ``ended`` was over before this look, so if its row still wants work,
+        the run did not finish it; one that is over only now may have ended after the rows were read. Returns those."""
+        wanted = list(await reconciler.find(ctx))[:FOUND_MAX]
+        if not wanted:
+            return set()
+        known = await asyncio.to_thread(self._durable.statuses, [workflow_id for workflow_id, _ in wanted])
+        for workflow_id, args in wanted:
+            if workflow_id in self._running:
+                continue
+            if workflow_id not in known:
+                if len(self._running) >= RUNNING_MAX:
+                    self._held_back = True
+                    continue
+                await self._begin(reconciler.workflow, workflow_id, args)
+            elif workflow_id in ended:
+                await self._end(ctx, self._workflows[reconciler.workflow], workflow_id, known[workflow_id], args)
+        return {workflow_id for workflow_id, status in known.items() if status in durable.FINAL}
 
-        status = await asyncio.to_thread(DBOS.get_workflow_status, workflow_id)
-        if status is None:
+    async def _begin(self, name: str, workflow_id: str, args: Sequence[str]) -> None:
+        self._running.add(workflow_id)
+        here = False
+        try:
+            here = await asyncio.to_thread(self._durable.begin, workflow_id, name, list(args))
+        finally:
+            if not here:
+                self._running.discard(workflow_id)
 
-            def start() -> None:
-                with SetWorkflowID(workflow_id):
-                    DBOS.start_workflow(self._dbos_run, name, args)
-
-            await asyncio.to_thread(start)
-        elif status.status in _STATUS_FINAL:
-            failed = self._workflows[name].failed
-            ctx.log.error("workflow ended before its row did", workflow=name, id=workflow_id, status=status.status)
-            if failed is not None:
-                await failed(ctx, RuntimeError(f"the workflow ended as {status.status}"), *args)
+    async def _end(self, ctx: Context, workflow: Workflow, workflow_id: str, status: str, args: Sequence[str]) -> None:
+        """The run is over but its row is not: crashed too often, or `failed` itself failed."""
+        ctx.log.error("workflow ended before its row did", workflow=workflow.name, id=workflow_id, status=status)
+        if workflow.failed is None:
+            await asyncio.to_thread(self._durable.delete, [workflow_id])
+        else:
+            error = RunInterrupted("The work was interrupted too often.", hint="Try again.", detail=status)
+            await workflow.failed(ctx, error, *args)
 
     async def _repeat(self, schedule: Schedule) -> None:
         ctx = self._platform.context(SYSTEM, request_id=schedule.name)
         while True:
-            since = self._platform.clock.now().timestamp()
-            period = int(since // schedule.every_seconds)
+            period, since = divmod(self._platform.clock.now().timestamp(), schedule.every_seconds)
+            workflow_id = f"{schedule.name}-{period:.0f}"
             try:
-                from dbos import DBOS
-
-                workflow_id = f"{schedule.name}-{period}"
-                if await asyncio.to_thread(DBOS.get_workflow_status, workflow_id) is None:
-                    await self._begin(ctx, schedule.name, workflow_id, [str(period)])
+                if not await asyncio.to_thread(self._durable.statuses, [workflow_id]):
+                    await self._begin(schedule.name, workflow_id, ())
             except Exception as error:  # a job runner: the next period may succeed
                 ctx.log.error("schedule failed", schedule=schedule.name, exc_info=error)
-            await asyncio.sleep(schedule.every_seconds - since % schedule.every_seconds)
+            await asyncio.sleep(schedule.every_seconds - since)
+
+    # --- living and dying
 
     async def _keep_lease(self, ctx: Context, lease: Lease) -> None:
-        """Renew our lease, and adopt the work of workers whose lease ran out (several workers: PostgreSQL)."""
-        from dbos import DBOS
-
         while True:
             await asyncio.sleep(lease.seconds / 3)
             try:
                 await leases.renew(ctx, lease)
-                dead = await leases.take_expired(ctx, lease, grace_seconds=0)
-                if dead:
-                    ctx.log.warning("taking over", workers=dead)
-                    await asyncio.to_thread(partial(DBOS._recover_pending_workflows, dead))
+                if self._platform.database.dialect != "sqlite":
+                    await self._adopt(ctx)
             except LeaseLost:
                 self._lost()
-            except Error as error:
-                ctx.log.error("lease not renewed", reason=error.message, detail=error.detail)
+                return
+            except Exception as error:  # a job runner: the next turn may succeed; meanwhile the fence holds
+                ctx.log.error("lease not renewed", exc_info=error)
+
+    async def _adopt(self, ctx: Context) -> None:
+        """Begin anew what dead workers left. First who has something pending, then who lives: an executor id is not
+        used again, so one that was seen in the first look and is not alive in the second is dead for good."""
+        pending = await asyncio.to_thread(self._durable.pending_executors)
+        dead = pending - await leases.live(ctx)
+        if dead:
+            count = await asyncio.to_thread(self._durable.recover, dead)
+            ctx.log.warning("work of dead workers is begun anew", workers=sorted(dead), count=count)
+
+    async def _forget(self, ctx: Context) -> None:
+        await asyncio.to_thread(self._durable.forget, ctx.now - _KEEP_RECORDS)
 
 
-def _ignoring_period(schedule: Schedule) -> Run:
-    async def run(ctx: Context, _period: str, *_rest: Any) -> None:
+def _once(schedule: Schedule) -> Run:
+    async def run(ctx: Context) -> None:
         await schedule.run(ctx)
 
     return run
