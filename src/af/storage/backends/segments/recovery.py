@@ -62,20 +62,19 @@ def _scan(view: mmap.mmap, number: int, start: int, search: bool) -> Found:
     lost = 0
     while position < len(view):
         record = _record_at(view, position)
-        if record is not None:
+        if record is not None and _matches(view, *record):
             cid, offset, after = record
-            placement = Placement(cid, number, offset, after - offset)
-            if _matches(view, cid, offset, after):
-                good.append(placement)
-                lost += position - end
-                position = end = after
-                continue
-            if _record_at(view, after) is not None or after == len(view):
-                bad.append(placement)  # the framing goes on behind it, so it is this block that is damaged
-                lost += position - end
-                position = end = after
-                continue
+            good.append(Placement(cid, number, offset, after - offset))
+            position = end = after
+            continue
+        # The length itself may be what is damaged, so the next record is not looked for where it says, but searched.
         following = _search(view, position + 1) if search else None
+        if record is not None and record[2] == (len(view) if following is None else following) and search:
+            cid, offset, after = record
+            bad.append(Placement(cid, number, offset, after - offset))
+            end = after
+        elif following is not None:
+            lost += following - position
         if following is None:
             break
         position = following
