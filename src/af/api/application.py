@@ -11,12 +11,13 @@ from inspect import isawaitable
 from typing import Any
 
 import msgspec
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema
+from graphql import execute as graphql_execute
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from af.api import cost, explorer, render, requests, schema, streams
+from af.api import cost, execute, explorer, render, requests, schema, streams
 from af.api.documents import Documents, Prepared
 from af.api.errors import StreamNeeded, TooManyRequests, TooSlow
 from af.api.loaders import Loaders
@@ -88,19 +89,29 @@ class GraphQLApplication:
             raise StreamNeeded("A subscription needs `Accept: text/event-stream`.")
         try:
             async with asyncio.timeout(EXECUTION_SECONDS):
-                result = execute(
-                    self._schema,
-                    prepared.document,
-                    context_value={"ctx": ctx, "loaders": Loaders(), "request": request},
-                    variable_values=asked.variables,
-                    operation_name=asked.operation_name,
-                    hide_suggestions=ctx.actor.kind is ActorKind.ANONYMOUS,
-                )
-                done: ExecutionResult = await result if isawaitable(result) else result
+                done = await self._result(ctx, request, asked, prepared)
         except TimeoutError as error:
             raise TooSlow(f"The request took longer than {EXECUTION_SECONDS:.0f} seconds.") from error
         _count(kind, "error" if done.errors else "ok")
         return _document(ctx, done)
+
+    async def _result(
+        self, ctx: Context, request: Request, asked: GraphQLRequest, prepared: Prepared
+    ) -> ExecutionResult:
+        shared = {"ctx": ctx, "loaders": Loaders(), "request": request}
+        hide = ctx.actor.kind is ActorKind.ANONYMOUS
+        if prepared.plan is not None:
+            return await execute.execute(
+                self._schema, prepared.plan, prepared.operation, shared, asked.variables, hide_suggestions=hide
+            )
+        result = graphql_execute(
+            self._schema,
+            prepared.document,
+            context_value=shared,
+            variable_values=asked.variables,
+            hide_suggestions=hide,
+        )
+        return await result if isawaitable(result) else result
 
     async def _run(
         self, ctx: Context, request: Request, asked: GraphQLRequest, prepared: Prepared

@@ -20,8 +20,9 @@ from graphql import (
 from graphql.language import FieldNode
 from graphql.validation import ASTValidationRule, specified_rules
 
-from af.api import compat, shape
+from af.api import compat, plans, shape
 from af.api.errors import IntrospectionOff
+from af.api.plans import Plan
 from af.core.settings import Settings
 
 KEPT_MAX = 500
@@ -37,6 +38,8 @@ class Prepared:
     document: DocumentNode
     operation: OperationDefinitionNode
     errors: tuple[GraphQLError, ...] = ()
+    plan: Plan | None = None
+    """`None`: to be executed by graphql-core."""
 
     @property
     def is_subscription(self) -> bool:
@@ -74,7 +77,9 @@ class Documents:
         if not signed_in:
             rules.append(_NoIntrospection)
         errors = validate(self._schema, document, rules, max_errors=ERRORS_MAX, hide_suggestions=not signed_in)
-        return Prepared(document, operation, tuple(errors))
+        if errors:
+            return Prepared(document, operation, tuple(errors))
+        return Prepared(document, operation, plan=plans.make(self._schema, document, operation))
 
 
 class _NoIntrospection(ValidationRule):

@@ -93,4 +93,6 @@ def _reader(attribute: str) -> Callable[..., Any]:
     def resolve(source: Any, _: Any) -> Any:
         return source.get(attribute) if type(source) is dict else read(source)
 
+    if "." not in attribute:
+        resolve.attribute = attribute  # type: ignore[attr-defined] # `plans` then reads it without a call
     return resolve
