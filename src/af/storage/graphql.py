@@ -114,6 +114,11 @@ def resolve_cid(pin: Pin, _: Info) -> str:
     return cids.to_text(pin.cid)
 
 
+@pin_type.field("extension")
+def resolve_extension(pin: Pin, _: Info) -> str | None:
+    return pin.extension or None
+
+
 @stats_type.field("currentBytes")
 def resolve_current_bytes(stats: ProjectStats, _: Info) -> str:
     return str(stats.bytes)
