@@ -11,12 +11,13 @@ from inspect import isawaitable
 from typing import Any
 
 import msgspec
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
 from graphql import execute as graphql_execute
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from af import projects
 from af.api import cost, execute, explorer, render, requests, schema, streams
 from af.api.documents import Documents, Prepared
 from af.api.errors import StreamNeeded, TooManyRequests, TooSlow
@@ -89,7 +90,11 @@ class GraphQLApplication:
             raise StreamNeeded("A subscription needs `Accept: text/event-stream`.")
         try:
             async with asyncio.timeout(EXECUTION_SECONDS):
-                done = await self._result(ctx, request, asked, prepared)
+                if prepared.operation.operation is OperationType.QUERY:
+                    with projects.memberships_read_once():
+                        done = await self._result(ctx, request, asked, prepared)
+                else:
+                    done = await self._result(ctx, request, asked, prepared)
         except TimeoutError as error:
             raise TooSlow(f"The request took longer than {EXECUTION_SECONDS:.0f} seconds.") from error
         _count(kind, "error" if done.errors else "ok")

@@ -54,8 +54,14 @@ class Timestamp(TypeDecorator[datetime]):
         assert value.tzinfo is not None, "times are always aware"
         return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """One step instead of SQLAlchemy's three: lists read a thousand of these."""
+        return _moment if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """What SQLite keeps, ``2026-01-01 12:00:00.000000`` in UTC."""
+    return None if text is None else datetime.fromisoformat(text + "+00:00")
 
 
 class DatabaseUnavailable(Unavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.core.db import Timestamp, metadata
-from af.core.ids import DeploymentId, ProjectId, SiteId, UserId
+from af.core.ids import DeploymentId, ProjectId, SiteId
 from af.sites.errors import SlugTaken
 from af.sites.models import Deployment, DeploymentSource, DeploymentStatus, RejectedRule, Routes, Site
 
@@ -273,16 +274,8 @@ def _site_values(site: Site) -> dict[str, Any]:
 
 
 def _site(row: Any) -> Site:
-    return Site(
-        id=SiteId(row.id),
-        project_id=ProjectId(row.project_id),
-        name=row.name,
-        slug=row.slug,
-        current_deployment_id=DeploymentId(row.current_deployment_id) if row.current_deployment_id else None,
-        created_by=UserId(row.created_by) if row.created_by else None,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+    """``row`` begins with the columns of `sites`, which are the fields in their order (see `_deployment`)."""
+    return Site(*row[: len(sites.c)])
 
 
 def _deployment_values(deployment: Deployment) -> dict[str, Any]:
@@ -298,23 +291,17 @@ def _routes_values(routes: Routes) -> dict[str, Any]:
 
 
 def _deployment(row: Any) -> Deployment:
-    return Deployment(
-        id=DeploymentId(row.id),
-        site_id=SiteId(row.site_id),
-        project_id=ProjectId(row.project_id),
-        cid=row.cid,
-        status=DeploymentStatus(row.status),
-        production=row.production,
-        source=DeploymentSource(row.source),
-        files=row.files,
-        bytes=row.bytes,
-        error_code=row.error_code,
-        error_message=row.error_message,
-        message=row.message,
-        created_by=UserId(row.created_by) if row.created_by else None,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        ready_at=row.ready_at,
-        restores=DeploymentId(row.restores) if row.restores else None,
-        rolled_back_from=DeploymentId(row.rolled_back_from) if row.rolled_back_from else None,
-    )
+    """``row`` begins with `_DEPLOYMENT`, which are the fields in their order: read by name they cost three times as
+    much, and lists have hundreds of rows."""
+    values = list(row[: len(_DEPLOYMENT)])
+    values[_STATUS_AT] = _STATUSES[values[_STATUS_AT]]
+    values[_SOURCE_AT] = _SOURCES[values[_SOURCE_AT]]
+    return Deployment(*values)
+
+
+_NAMES = [column.name for column in _DEPLOYMENT]
+_STATUS_AT, _SOURCE_AT = _NAMES.index("status"), _NAMES.index("source")
+_STATUSES = {status.value: status for status in DeploymentStatus}
+_SOURCES = {source.value: source for source in DeploymentSource}
+assert [field.name for field in fields(Deployment)] == _NAMES
+assert [column.name for column in sites.c] == [field.name for field in fields(Site)]

@@ -1,7 +1,15 @@
 """What can be done with projects, one file per use: `access` (who may do what), `projects`, `members`, `tokens`
 (limited to a project), `bootstrap` (the first start)."""
 
-from af.projects.service.access import audit, authorize, authorize_operator, membership, require_signed_in, selected
+from af.projects.service.access import (
+    audit,
+    authorize,
+    authorize_operator,
+    membership,
+    memberships_read_once,
+    require_signed_in,
+    selected,
+)
 from af.projects.service.bootstrap import bootstrap, owner_token
 from af.projects.service.members import (
     add_member,
@@ -38,6 +46,7 @@ __all__ = [
     "list_projects",
     "login_with_token",
     "membership",
+    "memberships_read_once",
     "owner_token",
     "projects_by_id",
     "remove_member",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from af import auth
 from af.core.context import ActorKind, Context
-from af.core.ids import ProjectId
+from af.core.ids import ProjectId, UserId
 from af.projects import rules, store
 from af.projects.errors import NoProjectSelected, ProjectNotFound, RoleTooLow
 from af.projects.models import Project, Role
@@ -40,16 +42,41 @@ async def membership(ctx: Context, project_id: str) -> tuple[Project, Role]:
     :raises Unauthenticated: nobody asks. :raises ProjectNotFound: absent or hidden.
     """
     await auth.require_signed_in(ctx)
-    async with ctx.reading() as connection:
-        if ctx.actor.user_id is None:
-            assert ctx.actor.kind is ActorKind.SYSTEM
-            project = await store.project(connection, project_id)
-            found = (project, Role.OWNER) if project else None
-        else:
-            found = await store.project_and_role(connection, project_id, ctx.actor.user_id)
+    known = _known.get()
+    found = known.get((ctx.actor.user_id, project_id)) if known is not None else None
+    if found is None:
+        found = await _read_membership(ctx, project_id)
+        if known is not None and found is not None:
+            for name in (project_id, found[0].id, found[0].slug):
+                known[ctx.actor.user_id, name] = found
     if found is None or ctx.actor.project_id not in (None, found[0].id):
         raise ProjectNotFound(f"There is no project {project_id[:80]!r}.", hint="`af projects list` shows yours.")
     return found
+
+
+async def _read_membership(ctx: Context, project_id: str) -> tuple[Project, Role] | None:
+    async with ctx.reading() as connection:
+        if ctx.actor.user_id is not None:
+            return await store.project_and_role(connection, project_id, ctx.actor.user_id)
+        assert ctx.actor.kind is ActorKind.SYSTEM
+        project = await store.project(connection, project_id)
+        return (project, Role.OWNER) if project else None
+
+
+_known: ContextVar[dict[tuple[UserId | None, str], tuple[Project, Role]] | None] = ContextVar(
+    "known_memberships", default=None
+)
+
+
+@contextmanager
+def memberships_read_once() -> Iterator[None]:
+    """Within the block each membership is read once. For one request that changes nothing: a query over many things of
+    a project asks for the same membership again and again."""
+    token = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 async def require_signed_in(ctx: Context) -> None:
