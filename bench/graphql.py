@@ -7,7 +7,6 @@ Prints one JSON line; ``cpu_ms`` is the process's CPU time per request, the medi
 # ruff: noqa: E402
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import statistics
@@ -17,6 +16,7 @@ import time
 from pathlib import Path
 
 import structlog
+import uvloop
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not this folder: its graphql.py would hide the package
 
@@ -94,4 +94,4 @@ async def measure(client: AsgiClient) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())  # as the server does

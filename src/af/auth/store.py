@@ -92,8 +92,11 @@ async def insert_user(connection: AsyncConnection, user: User) -> bool:
 
 
 async def users_by_id(connection: AsyncConnection, user_ids: Sequence[UserId]) -> dict[UserId, User]:
-    found = await connection.execute(sa.select(users).where(users.c.id.in_(user_ids)))
+    found = await connection.execute(_USERS_BY_ID, {"ids": list(user_ids)})
     return {UserId(row.id): _user(row) for row in found}
+
+
+_USERS_BY_ID = sa.select(users).where(users.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 async def user_by_name(connection: AsyncConnection, name: str) -> User | None:

@@ -220,8 +220,7 @@ def resolve_project_sites(project: projects.Project, info: Info, first: int | No
 @deployment_type.field("status")
 @update_type.field("status")
 def resolve_status(shown: Deployment | service.StatusUpdate, info: Info) -> str:
-    request = info.context.get("request")
-    if request is not None and request.headers.get("x-client-type") == "sdk":
+    if info.context["loaders"].get("sites.is_fleek", lambda: _is_fleek(info)):  # asked for each row of a list
         return _FLEEK_FINAL.get(shown.status, shown.status.value)
     return shown.status.value
 
@@ -267,6 +266,11 @@ def resolve_error(deployment: Deployment, _: Info) -> dict[str, str] | None:
 @deployment_type.field("logs")
 async def resolve_logs(deployment: Deployment, info: Info) -> list[service.LogLine]:
     return await service.read_logs(_ctx(info), deployment)
+
+
+def _is_fleek(info: Info) -> bool:
+    request = info.context.get("request")
+    return request is not None and request.headers.get("x-client-type") == "sdk"
 
 
 # --- what resolvers share ------------------------------------------------------------------------------------------

@@ -202,13 +202,21 @@ async def deployments_of_sites(
     connection: AsyncConnection, site_ids: Sequence[SiteId], *, limit: int
 ) -> dict[SiteId, list[Deployment]]:
     """The newest ``limit`` deployments of each site, in one query."""
-    rank = sa.func.row_number().over(partition_by=deployments.c.site_id, order_by=deployments.c.id.desc()).label("rank")
-    ranked = sa.select(*_DEPLOYMENT, rank).where(deployments.c.site_id.in_(site_ids)).subquery()
-    query = sa.select(ranked).where(ranked.c.rank <= limit).order_by(ranked.c.id.desc())
     found: dict[SiteId, list[Deployment]] = {site_id: [] for site_id in site_ids}
-    for row in await connection.execute(query):
-        found[SiteId(row.site_id)].append(_deployment(row))
+    for row in await connection.execute(_LATEST, {"site_ids": list(site_ids), "most": limit}):
+        deployment = _deployment(row)
+        found[deployment.site_id].append(deployment)
     return found
+
+
+def _latest() -> sa.Select[Any]:
+    rank = sa.func.row_number().over(partition_by=deployments.c.site_id, order_by=deployments.c.id.desc()).label("rank")
+    wanted = deployments.c.site_id.in_(sa.bindparam("site_ids", expanding=True))
+    ranked = sa.select(*_DEPLOYMENT, rank).where(wanted).subquery()
+    return sa.select(ranked).where(ranked.c.rank <= sa.bindparam("most")).order_by(ranked.c.id.desc())
+
+
+_LATEST = _latest()  # built once: building costs as much as running it
 
 
 async def deployment_ids(connection: AsyncConnection, site_id: SiteId) -> list[DeploymentId]:
