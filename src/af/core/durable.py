@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -23,13 +25,22 @@ ATTEMPTS_MAX = 3
 """Begun anew this often after crashes; then the run counts as failed: it may be what crashes the worker."""
 _VERSION = "1"
 """DBOS recovers runs of the same version only. Runs are a name and texts from a row, so all our versions are one."""
-_PENDING_MAX = 1000
+_UNFINISHED_MAX = 1000
+_JOIN_SECONDS = 10.0
 _FORGET_ROWS = 500
 _NOTIFICATION_SECONDS = 0.5  # that thread sleeps in one piece, and stopping waits for it
 
 
 class Cut(BaseException):
     """Ends a run without a word to DBOS (which records any `Exception`): the run stays pending, to be begun anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """``executors``: others that have begun what has not ended. ``queued``: recovered runs wait to be taken."""
+
+    executors: frozenset[str]
+    queued: bool
 
 
 def system_url(database_url: URL, folder: Path) -> str:
@@ -46,6 +57,7 @@ class Durable:
         self._url = url
         self._executor = executor
         self._perform = perform
+        self._reader: tuple[threading.Thread, threading.Event] | None = None
 
     def launch(self) -> None:
         from dbos import DBOS, DBOSConfig
@@ -78,10 +90,12 @@ class Durable:
 
         self._run = DBOS.workflow(name="af.run", max_recovery_attempts=ATTEMPTS_MAX)(run)
         DBOS.launch()
+        _silence()
 
     def destroy(self) -> None:
         from dbos import DBOS
 
+        self.read_queue(False)
         DBOS.destroy(destroy_registry=True)
 
     def statuses(self, workflow_ids: Sequence[str]) -> dict[str, str]:
@@ -99,18 +113,40 @@ class Durable:
             handle = DBOS.start_workflow(self._run, name, args)
         return handle.get_status().executor_id == self._executor
 
-    def pending_executors(self) -> set[str]:
-        """Other executors that have begun what has not ended."""
+    def unfinished(self) -> Unfinished:
+        """What has begun and not ended, beside our own runs."""
         from dbos import DBOS
 
-        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False, limit=_PENDING_MAX)
-        return {run.executor_id for run in pending if run.executor_id is not None} - {self._executor}
+        found = DBOS.list_workflows(
+            status=["PENDING", "ENQUEUED"], load_input=False, load_output=False, limit=_UNFINISHED_MAX
+        )
+        executors = {run.executor_id for run in found if run.status == "PENDING" and run.executor_id is not None}
+        queued = any(run.status == "ENQUEUED" for run in found)
+        return Unfinished(frozenset(executors - {self._executor}), queued)
 
     def recover(self, executors: Collection[str]) -> int:
         """Queue what these executors left pending; they must be dead for good. Returns how many runs that were."""
         from dbos import DBOS
 
         return len(DBOS._recover_pending_workflows(sorted(executors)))
+
+    def read_queue(self, wanted: bool) -> None:
+        """Whether to take runs from DBOS's internal queue (where recovered ones wait), each second."""
+        from dbos._dbos import _get_dbos_instance
+        from dbos._queue import queue_worker_thread
+
+        if wanted and self._reader is None:
+            dbos = _get_dbos_instance()
+            stop = threading.Event()
+            arguments = (stop, dbos, dbos._registry.get_internal_queue())
+            thread = threading.Thread(target=queue_worker_thread, args=arguments, name="af-recovered", daemon=True)
+            thread.start()
+            self._reader = (thread, stop)
+        elif not wanted and self._reader is not None:
+            thread, stop = self._reader
+            stop.set()
+            thread.join(_JOIN_SECONDS)
+            self._reader = None
 
     def delete(self, workflow_ids: Sequence[str]) -> None:
         """Forget that these were begun."""
@@ -136,3 +172,14 @@ class Durable:
             removed += len(found)
             if len(found) < _FORGET_ROWS:
                 return removed
+
+
+def _silence() -> None:
+    """End the DBOS threads that look into the database each second for what we do not use: queues (`read_queue` does
+    that when there is something), schedules, delays and time limits. They cost more than an idle worker may."""
+    from dbos._dbos import _get_dbos_instance
+
+    dbos = _get_dbos_instance()
+    for stop in dbos.background_thread_stop_events:
+        stop.set()
+    dbos._background_jobs_stop_event.set()

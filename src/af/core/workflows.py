@@ -278,8 +278,7 @@ class Runtime:
             await asyncio.sleep(lease.seconds / 3)
             try:
                 await leases.renew(ctx, lease)
-                if self._platform.database.dialect != "sqlite":
-                    await self._adopt(ctx)
+                await self._adopt(ctx)
             except LeaseLost:
                 self._lost()
                 return
@@ -287,13 +286,14 @@ class Runtime:
                 ctx.log.error("lease not renewed", exc_info=error)
 
     async def _adopt(self, ctx: Context) -> None:
-        """Begin anew what dead workers left. First who has something pending, then who lives: an executor id is not
+        """Begin anew what dead workers left. First who has begun something, then who lives: an executor id is not
         used again, so one that was seen in the first look and is not alive in the second is dead for good."""
-        pending = await asyncio.to_thread(self._durable.pending_executors)
-        dead = pending - await leases.live(ctx)
+        unfinished = await asyncio.to_thread(self._durable.unfinished)
+        dead = unfinished.executors and unfinished.executors - await leases.live(ctx)
         if dead:
             count = await asyncio.to_thread(self._durable.recover, dead)
             ctx.log.warning("work of dead workers is begun anew", workers=sorted(dead), count=count)
+        await asyncio.to_thread(self._durable.read_queue, bool(dead) or unfinished.queued)
 
     async def _forget(self, ctx: Context) -> None:
         await asyncio.to_thread(self._durable.forget, ctx.now - _KEEP_RECORDS)

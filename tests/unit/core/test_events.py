@@ -64,7 +64,7 @@ async def test_without_an_id_a_stream_starts_now(ctx: Context) -> None:
     stream = events.stream(ctx, project_id=PROJECT)
     async with asyncio.timeout(20), aclosing(stream):
         waiting = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
-        while not ctx.platform.bell._waiters:
+        while not ctx.platform.bell.waiting:
             await asyncio.sleep(0.01)
         await publish(ctx, 2)
         assert (await waiting).data == {"number": 2}

@@ -134,10 +134,10 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(ctx: Context) -> No
     async with serving(ctx) as (port, _):
         async with connected(port):
             async with asyncio.timeout(20):
-                while not ctx.platform.bell._waiters:
+                while not ctx.platform.bell.waiting:
                     await asyncio.sleep(0.01)
         async with asyncio.timeout(20):
-            while ctx.platform.bell._waiters:
+            while ctx.platform.bell.waiting:
                 await asyncio.sleep(0.01)
 
 
