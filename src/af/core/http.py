@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -21,7 +21,8 @@ from af.core.errors import InvalidInput, Timeout, TooLarge, Upstream
 REDIRECTS_MAX = 5
 BODY_BYTES_MAX = 16 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SENSITIVE = frozenset({"authorization", "cookie", "proxy-authorization"})
+_HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
+"""The only headers that follow a redirect to another origin: any other may be a secret."""
 _PORTS_REFUSED = frozenset({0, 19, 22, 23, 25, 53, 110, 135, 139, 143, 445, 465, 587, 993, 995, 6379, 11211})
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))  # NAT64: the last 32 bits are an IPv4 address
 _REFUSED = tuple(
@@ -37,6 +38,10 @@ _REFUSED = tuple(
         "fec0::/10",
     )
 )
+
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""``await resolve(host, port)``: addresses as text; `OSError` when there are none."""
 
 
 class AddressRefused(InvalidInput):
@@ -74,9 +79,9 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 class Client:
-    """One per process. ``resolve`` answers a host and port with addresses; tests give their own."""
+    """One per process. Keeps no connections: it is for calls to others' addresses, where each is checked anew."""
 
-    def __init__(self, *, resolve: Any = None) -> None:
+    def __init__(self, *, resolve: Resolve | None = None) -> None:
         self._resolve = resolve or _resolve
 
     async def request(
@@ -90,14 +95,15 @@ class Client:
         timeout_seconds: float = 30.0,
         allow_private: bool = False,
     ) -> Reply:
-        """One exchange, redirects followed. ``allow_private`` is for addresses from our own settings only.
+        """One exchange, redirects followed; any status is a reply. The body comes as sent, not decompressed (asking for
+        compression is up to the caller). ``allow_private`` is for addresses from our own settings only.
 
         :raises AddressRefused: not http(s), credentials in the URL, or a special address or port.
         :raises TooLarge: the body exceeds ``limit_bytes``.
         :raises Timeout, Upstream: no whole answer in time, or no connection.
         """
         assert not in_transaction(), "no network call inside a database transaction (STYLE.md)"
-        sent = dict(headers or {})
+        sent = {"Accept-Encoding": "identity", **(headers or {})}
         try:
             async with asyncio.timeout(timeout_seconds):
                 for _ in range(REDIRECTS_MAX + 1):
@@ -107,7 +113,7 @@ class Client:
                         return reply
                     target = urljoin(url, location)
                     if urlsplit(target)[:2] != urlsplit(url)[:2]:
-                        sent = {name: value for name, value in sent.items() if name.lower() not in _SENSITIVE}
+                        sent = {name: value for name, value in sent.items() if name.lower() in _HARMLESS}
                     if reply.status == 303 or (reply.status in (301, 302) and method == "POST"):
                         method, body = "GET", None
                     url = target
@@ -122,12 +128,20 @@ class Client:
 
         parts = _checked_url(url, allow_private)
         addresses = await self._addresses(parts, allow_private)
+        fixed = _Fixed(addresses)
         connector = aiohttp.TCPConnector(
-            resolver=_Fixed(addresses),  # type: ignore[arg-type]
+            resolver=fixed,  # type: ignore[arg-type]
+            socket_factory=fixed.open_socket,
             use_dns_cache=False,
             force_close=True,
         )
-        session = aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+        session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the caller's covers it all
+            auto_decompress=False,  # a bomb counts as what came over the wire
+            trust_env=False,  # a proxy would look the name up again
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
         try:
             async with (
                 session,
@@ -144,21 +158,32 @@ class Client:
             raise Upstream(f"{_shown(url)} could not be reached.", detail=str(error)) from error
 
     async def _addresses(self, parts: SplitResult, allow_private: bool) -> list[str]:
-        assert parts.hostname is not None
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host = parts.hostname
+        assert host is not None
+        if not allow_private and f".{host.rstrip('.')}".endswith(".localhost"):
+            raise AddressRefused(f"{host} is this machine.", field="url")
         try:
-            addresses = await self._resolve(parts.hostname, port)
-        except OSError as error:
-            raise Upstream(f"The name {parts.hostname} does not resolve.", detail=str(error)) from error
+            addresses: Sequence[str] = [str(ip_address(host))]
+        except ValueError:
+            if _is_odd_number(host):
+                raise AddressRefused("Write an IP address in its usual form.", field="url") from None
+            addresses = await self._looked_up(host, parts.port or (443 if parts.scheme == "https" else 80))
         if not allow_private and not all(is_public(ip_address(address)) for address in addresses):
-            raise AddressRefused(f"{parts.hostname} is not a public address.", field="url")
-        if not addresses:
-            raise Upstream(f"The name {parts.hostname} has no address.")
+            raise AddressRefused(f"{host} is not a public address.", field="url")
         return list(addresses)
+
+    async def _looked_up(self, host: str, port: int) -> Sequence[str]:
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise Upstream(f"The name {host} does not resolve.", detail=str(error)) from error
+        if not addresses:
+            raise Upstream(f"The name {host} has no address.")
+        return addresses
 
 
 class _Fixed:
-    """A resolver (aiohttp's interface) that knows only the addresses that were checked."""
+    """A resolver and socket factory (aiohttp's interfaces) that know only the addresses that were checked."""
 
     def __init__(self, addresses: list[str]) -> None:
         self._addresses = addresses
@@ -175,6 +200,13 @@ class _Fixed:
             }
             for address in self._addresses
         ]
+
+    def open_socket(self, target: tuple[Any, ...]) -> socket.socket:
+        """The last line: even if aiohttp reads a URL in another way than we did, nothing else is dialled."""
+        family, kind, protocol, _, address = target
+        if address[0] not in self._addresses:
+            raise AddressRefused(f"{address[0]} was not checked.", field="url")
+        return socket.socket(family, kind, protocol)
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -195,6 +227,15 @@ def _checked_url(url: str, allow_private: bool) -> SplitResult:
     if not allow_private and port is not None and port in _PORTS_REFUSED:
         raise AddressRefused(f"Port {port} belongs to another protocol.", field="url")
     return parts
+
+
+def _is_odd_number(host: str) -> bool:
+    """Whether C libraries take a name for an IPv4 address: ``127.1``, ``2130706433``, ``0177.0.0.1``, ``0x7f.1``."""
+    try:
+        socket.inet_aton(host.rstrip("."))
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 async def _resolve(host: str, port: int) -> list[str]:
