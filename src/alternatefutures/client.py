@@ -195,7 +195,8 @@ class Client:
         project = self._select_project()
         target = self.site(site if site.startswith("sit_") else slug_of(site))
         if target is None:
-            target = self.create_site(site)
+            # With its slug, so that a name that is taken or reserved is refused, not changed into another.
+            target = self.create_site(site, slug=slug_of(site))
         root = cids.to_text(plan.root)
         uploaded = deploy.Uploaded()
         wanted = deploy.missing(self.transport, project, [plan.root])
@@ -275,13 +276,13 @@ class Client:
         return self.transport.download(f"/v1/projects/{segment(project)}/content/{segment(cid)}/file/{inner}")
 
     def storage_stats(self) -> dict[str, Any]:
-        return self.transport.graphql(operations.STORAGE_STATS)["blockStoreStats"]  # type: ignore[no-any-return]
+        return _whole(self.transport.graphql(operations.STORAGE_STATS)["blockStoreStats"])
 
     def collect_garbage(self, *, dry_run: bool) -> dict[str, Any]:
-        return self.transport.graphql(operations.COLLECT, {"dryRun": dry_run})["collectGarbage"]  # type: ignore[no-any-return]
+        return _whole(self.transport.graphql(operations.COLLECT, {"dryRun": dry_run})["collectGarbage"])
 
     def scrub(self) -> dict[str, Any]:
-        return self.transport.graphql(operations.SCRUB)["scrubBlocks"]  # type: ignore[no-any-return]
+        return _whole(self.transport.graphql(operations.SCRUB)["scrubBlocks"])
 
     def _select_project(self) -> str:
         return self.transport.project_id or self.project().id
@@ -302,3 +303,8 @@ class Client:
             if not page["pageInfo"]["hasNextPage"]:
                 return
             after = page["pageInfo"]["endCursor"]
+
+
+def _whole(document: dict[str, Any]) -> dict[str, Any]:
+    """Counts and sizes as integers; they travel as Float."""
+    return {name: int(value) if isinstance(value, float) else value for name, value in document.items()}

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 Model = TypeVar("Model")
 
+_SIZES = frozenset({"bytes", "size"})
 _STATES = {"SUCCESS": "ready", "FAILED": "failed", "CANCELED": "canceled"}
 
 
@@ -80,6 +81,8 @@ def build(model: type[Model], document: dict[str, Any]) -> Model:
     """``model`` from a GraphQL object; fields that the model does not know are left out."""
     known = {f.name for f in fields(model)}  # type: ignore[arg-type]
     values = {name: value for name, value in document.items() if name in known}
+    for name in _SIZES & values.keys():  # GraphQL has no integer of 64 bits, so sizes travel as Float
+        values[name] = None if values[name] is None else int(values[name])
     if model is Deployment:
         values["status"] = state(values["status"])
     if model is Site and values.get("currentDeployment"):
