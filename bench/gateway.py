@@ -236,7 +236,7 @@ def _af(tree: Path, place: Path) -> Iterator[Contestant]:
         ready = json.loads(process.stdout.readline() or b"{}")
         if ready.get("event") != "ready":
             raise SystemExit("af up did not start; --minimal measures the gateway without it")
-        env["AF_API_URL"] = ready["api"]
+        env["AF_API_URL"] = ready["url"]
         deploy = [af, "deploy", str(tree), "--site", "bench", "--json"]
         subprocess.run(deploy, env=env, check=True, stdout=subprocess.DEVNULL)
         yield Contestant("af", ready["port"], f"bench.localhost:{ready['port']}", "", lambda: _family(process.pid))
