@@ -1,11 +1,13 @@
 """Structured logs: one JSON object a line on stderr, with the part that wrote it and the request it belongs to.
 
-Keys that name secrets are blanked, so a token that ends up in a log call by mistake does not end up in the log.
+Keys that name secrets are blanked, and so is the text of our own tokens wherever it stands, so a token that gets into a
+log call by mistake does not get into the log.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -15,6 +17,8 @@ import structlog
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _SECRET_WORDS = ("token", "password", "secret", "authorization", "cookie", "master_key", "private_key")
 _HARMLESS = frozenset({"token_id"})
+_HIDDEN = "[hidden]"
+_TOKEN = re.compile(r"af_live_[0-9A-Za-z]+")
 
 
 def configure(level: str, *, part: str) -> None:
@@ -27,8 +31,8 @@ def configure(level: str, *, part: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         _naming(part),
-        _redact,
         structlog.processors.format_exc_info,
+        _redact,  # after it: a traceback may quote a token
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)],
@@ -58,8 +62,13 @@ def _naming(part: str) -> Any:
 
 
 def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in event:
+    for key, value in event.items():
         lowered = key.lower()
         if lowered not in _HARMLESS and any(word in lowered for word in _SECRET_WORDS):
-            event[key] = "[hidden]"
+            event[key] = _HIDDEN
+        elif isinstance(value, str):
+            if "af_live_" in value:
+                event[key] = _TOKEN.sub(_HIDDEN, value)
+        elif isinstance(value, dict):
+            event[key] = _redact(_logger, _method, dict(value))
     return event

@@ -33,6 +33,9 @@ CATALOGUE: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
 def setup(folder: Path) -> None:
     """Share this process's metrics with its siblings through ``folder``; before any metric is used."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,6 +66,13 @@ def histogram(name: str) -> Histogram:
     kind, help, labels = CATALOGUE[name]
     assert kind == "histogram"
     return Histogram(name, help, labels)
+
+
+def answered(method: str, status: int, seconds: float) -> None:
+    """Count one API request; ``seconds`` until its answer began (event streams never end). About 5 µs."""
+    known = method if method in _METHODS else "other"  # a label per made-up method would never go away
+    counter("af_http_requests_total").labels(known, str(status)).inc()
+    histogram("af_http_seconds").observe(seconds)
 
 
 def render() -> bytes:

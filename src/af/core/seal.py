@@ -93,7 +93,11 @@ class Sealer:
 
 
 def load_master_key(settings: Settings) -> bytes:
-    """``AF_MASTER_KEY``, else the key file in the data folder, made (0600) when there is none yet."""
+    """``AF_MASTER_KEY``, else the key file in the data folder, made (0600) when there is none yet.
+
+    :raises InvalidSetting: not the base64 of 32 bytes.
+    :raises KeyUnreadable: the file cannot be read or made, or others may read it.
+    """
     if settings.master_key:
         return _decode(settings.master_key, "AF_MASTER_KEY")
     path = settings.data / "keys" / "master.key"
@@ -101,7 +105,9 @@ def load_master_key(settings: Settings) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             _create(path)
-        return _decode(path.read_text("ascii").strip(), str(path))
+        if path.stat().st_mode & 0o077:
+            raise KeyUnreadable(f"The master key {path} can be read by others.", hint=f"Run: chmod 600 {path}")
+        return _decode(path.read_text("utf-8", errors="replace").strip(), str(path))
     except OSError as error:
         raise KeyUnreadable(f"The master key {path} cannot be used: {error.strerror}.") from error
 
@@ -115,6 +121,9 @@ def _create(path: Path) -> None:
         os.fsync(descriptor)
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)  # the first secret must not outlive the key that opens it
+        os.close(folder)
     finally:
         os.close(descriptor)
         temporary.unlink()

@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from af.core import metrics
 from af.core.clock import monotonic
 from af.core.context import Actor, ActorKind, Context, Platform
 from af.core.errors import Error, Internal, InvalidInput, TooLarge
@@ -146,6 +147,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                metrics.answered(scope["method"], status, monotonic() - started)
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 

@@ -57,7 +57,7 @@ class NothingToRollBackTo(Conflict):
 
 
 class ArchiveTooLarge(TooLarge):
-    code = "archive_too_large"
+    code = "upload_too_large"
     number = 4008
     explain = (
         "The uploaded archive exceeds AF_ARCHIVE_BYTES_MAX. Deploy with `af deploy`, which sends only what changed."
@@ -96,4 +96,4 @@ class SiteBusy(Conflict):
 class DiskFull(Unavailable):
     code = "disk_full"
     number = 4013
-    explain = "The disk has less free space than AF_DISK_FREE_BYTES_MIN. Free some, or run `af storage collect`."
+    explain = "The disk has less free space than AF_DISK_FREE_BYTES_MIN. Free some, or run `af storage gc`."

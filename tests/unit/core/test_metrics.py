@@ -1,0 +1,49 @@
+"""Metrics of several processes, read together by any of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from af.core import metrics
+
+
+def in_process(folder: Path, body: str) -> str:
+    """Standard output of a process that shares its metrics in ``folder``. Its own: the mode is fixed at import."""
+    start = "import sys; from pathlib import Path; from af.core import metrics; metrics.setup(Path(sys.argv[1]))\n"
+    arguments = [sys.executable, "-c", start + body, str(folder)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+RENDER = "sys.stdout.write(metrics.render().decode())"
+
+
+def test_the_counts_of_all_processes_are_added_also_of_dead_ones(tmp_path: Path) -> None:
+    for _ in range(3):
+        in_process(tmp_path, "metrics.answered('GET', 200, 0.003); metrics.counter('af_gateway_bytes_total').inc(10)")
+    shown = in_process(tmp_path, "metrics.answered('GET', 200, 0.003)\n" + RENDER)
+    assert 'af_http_requests_total{method="GET",status="200"} 4.0' in shown
+    assert "af_http_seconds_count 4.0" in shown
+    assert 'af_http_seconds_bucket{le="0.005"} 4.0' in shown
+    assert "af_gateway_bytes_total 30.0" in shown
+
+
+def test_a_new_start_forgets_the_old_counts(tmp_path: Path) -> None:
+    in_process(tmp_path, "metrics.answered('GET', 200, 0.1)")
+    metrics.forget(tmp_path)
+    assert "af_http_requests_total{" not in in_process(tmp_path, RENDER)
+
+
+def test_made_up_methods_do_not_make_up_labels(tmp_path: Path) -> None:
+    shown = in_process(tmp_path, f"[metrics.answered(f'M{{n}}', 400, 0.1) for n in range(50)]\n{RENDER}")
+    assert re.findall(r"af_http_requests_total\{(.*?)\} (\S+)", shown) == [('method="other",status="400"', "50.0")]
+
+
+def test_every_metric_in_the_catalogue_can_be_made(tmp_path: Path) -> None:
+    body = "[getattr(metrics, kind)(name) for name, (kind, _, _) in metrics.CATALOGUE.items()]"
+    in_process(tmp_path, body)
+    assert all(re.fullmatch(r"af_[a-z_]+_(total|seconds|bytes)", name) for name in metrics.CATALOGUE)
