@@ -37,7 +37,10 @@ from af.api.errors import QueryTooCostly
 OBJECT = 10
 SCALAR = 1
 LIST_SIZE = 10
-PAGE_SIZE_MAX = 100
+PAGE_SIZE = 100
+"""Of a page whose size is neither given nor declared."""
+SIZE_MAX = 1_000_000
+"""Enough to be refused; larger numbers would only make a larger message."""
 
 
 def check(
@@ -109,14 +112,17 @@ class _Walk:
     def _size(self, node: FieldNode, field: GraphQLField, name: str) -> int:
         default = field.args[name].default if name in field.args else None
         literal = default.literal if default is not None else None
-        value: Any = int(literal.value) if isinstance(literal, IntValueNode) else None
+        declared = int(literal.value) if isinstance(literal, IntValueNode) else None
+        value: Any = None
         for argument in node.arguments or ():
             if argument.name.value == name and isinstance(argument.value, IntValueNode):
                 value = int(argument.value.value)
             elif argument.name.value == name and isinstance(argument.value, VariableNode):
-                value = self._variables.get(argument.value.name.value, value)
-        # Larger pages than the largest are refused by the resolver and cost nothing more.
-        return max(1, min(value, PAGE_SIZE_MAX)) if isinstance(value, int) else PAGE_SIZE_MAX
+                value = self._variables.get(argument.value.name.value)
+        for size in (value, declared):  # null means the default, as in the resolvers
+            if isinstance(size, int | float):
+                return max(1, min(int(size), SIZE_MAX))
+        return PAGE_SIZE
 
 
 def _declared(field: GraphQLField) -> tuple[int, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -68,10 +69,32 @@ def _parsed(operations: bytes, wants_stream: bool, strict_status: bool) -> Graph
     variables = document.get("variables")
     if variables is not None and not isinstance(variables, dict):
         raise MalformedRequest("`variables` must be an object.", field="variables")
+    if _NUL.search(query) or _has_unstorable_text(variables):
+        raise MalformedRequest("Text must not contain NUL or half of a surrogate pair.")
     name = document.get("operationName")
     if name is not None and not isinstance(name, str):
         raise MalformedRequest("`operationName` must be a string.", field="operationName")
     return GraphQLRequest(query, variables or {}, name or None, wants_stream, strict_status)
+
+
+_NUL = re.compile(r"\x00|\\u(0000|\{0+\})")  # also as GraphQL escapes it
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _has_unstorable_text(value: Any) -> bool:
+    """Whether some text in a JSON value cannot be kept by PostgreSQL: NUL, or what UTF-8 has no bytes for."""
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            if _UNSTORABLE.search(value):
+                return True
+        elif isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, dict):
+            pending.extend(value)
+            pending.extend(value.values())
+    return False
 
 
 async def _multipart(request: Request) -> bytes:

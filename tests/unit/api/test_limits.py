@@ -76,11 +76,11 @@ async def test_the_widest_allowed_query_is_validated_quickly(client: AsgiClient)
 
 async def test_the_cost_follows_variables_and_defaults(client: AsgiClient) -> None:
     query = "query($n: Int) { projects(first: $n) { data { members(first: 60) { data { role } } } } }"
-    for variables in ({"n": 10}, {}):  # the default is 50
+    for variables in ({"n": 10}, {}, {"n": None}):  # the default is 50
         assert "errors" not in await client.graphql(query, variables)
-    for number, code in ((100, "QUERY_TOO_COSTLY"), (None, "QUERY_TOO_COSTLY"), (1e9, "QUERY_TOO_COSTLY")):
+    for number in (100, 2**31 - 1, 1e300):
         found = await client.graphql(query, {"n": number})
-        assert found["errors"][0]["extensions"]["code"] == code
+        assert found["errors"][0]["extensions"]["code"] == "QUERY_TOO_COSTLY"
     assert (await client.graphql(query, {"n": -5}))["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 

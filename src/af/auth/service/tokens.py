@@ -13,7 +13,7 @@ from af.auth.service import memory
 from af.auth.service.users import require_scope
 from af.core import ids
 from af.core.context import ActorKind, Context
-from af.core.errors import Forbidden
+from af.core.errors import Forbidden, InvalidInput
 from af.core.ids import ProjectId, TokenId, UserId
 
 PAGE_MAX = 100
@@ -76,6 +76,8 @@ async def list_tokens(ctx: Context, *, first: int = PAGE_MAX, after: str | None 
     A token that is limited to a project sees only that project's.
     """
     owner = await require_scope(ctx, "tokens:read")
+    if after is not None and not ids.is_id(ids.TOKEN, after):
+        raise InvalidInput("after must be the endCursor of a page.", field="after")
     limit = max(1, min(first, PAGE_MAX + 1))
     async with ctx.reading() as connection:
         found = await store.tokens_of(connection, owner, ctx.now, after=TokenId(after) if after else None, limit=limit)
@@ -91,7 +93,7 @@ async def revoke_token(ctx: Context, token_id: str) -> AccessToken:
     """
     owner = await require_scope(ctx, "tokens:write")
     async with ctx.transaction() as tx:
-        token = await store.token_by_id(tx, TokenId(token_id))
+        token = await store.token_by_id(tx, TokenId(token_id)) if ids.is_id(ids.TOKEN, token_id) else None
         hidden = ctx.actor.project_id is not None and token is not None and token.project_id != ctx.actor.project_id
         if token is None or token.user_id != owner or token.revoked_at is not None or hidden:
             raise TokenNotFound(f"You have no token {token_id[:60]!r}.", hint="`af tokens list` shows yours.")

@@ -69,7 +69,7 @@ async def user_by_name(ctx: Context, name: str) -> User:
     """A user by exact user name or e-mail address. :raises UserNotFound: nobody has it."""
     await require_signed_in(ctx)
     async with ctx.reading() as connection:
-        user = await store.user_by_name(connection, name[:320])
+        user = await store.user_by_name(connection, name[:320]) if name.isprintable() else None
     if user is None:
         raise UserNotFound(f"There is no user {name[:80]!r}.", field="name")
     return user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -55,6 +56,8 @@ async def membership(ctx: Context, project_id: str) -> tuple[Project, Role]:
 
 
 async def _read_membership(ctx: Context, project_id: str) -> tuple[Project, Role] | None:
+    if _NAME.fullmatch(project_id) is None:
+        return None  # neither an id nor a slug: no reason to ask the database
     async with ctx.reading() as connection:
         if ctx.actor.user_id is not None:
             return await store.project_and_role(connection, project_id, ctx.actor.user_id)
@@ -63,6 +66,7 @@ async def _read_membership(ctx: Context, project_id: str) -> tuple[Project, Role
         return (project, Role.OWNER) if project else None
 
 
+_NAME = re.compile(r"[a-z0-9_-]{1,80}")
 _known: ContextVar[dict[tuple[UserId | None, str], tuple[Project, Role]] | None] = ContextVar(
     "known_memberships", default=None
 )
