@@ -46,6 +46,8 @@ class Actor:
     scopes: frozenset[str] | None = None
     project_id: ProjectId | None = None
     address: str = ""
+    chosen_project_id: ProjectId | None = None
+    """What the credential was made to work on: the project of requests that name none. A wish, not a right."""
 
 
 ANONYMOUS = Actor(ActorKind.ANONYMOUS)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from starlette.requests import HTTPConnection
 
 from af import auth, projects
 from af.auth.errors import InvalidCredentials
@@ -56,12 +57,18 @@ async def test_it_can_do_no_more_than_its_access_token_and_ends_with_it(
     assert (await client.as_token(short).get("/auth/me")).status == 401
 
 
-async def test_it_is_limited_to_the_project_asked_for(ada: Context, platform: Platform) -> None:
-    mine = await projects.create_project(ada, "mine")
+async def test_it_is_about_the_project_asked_for(ada: Context, platform: Platform) -> None:
+    other, mine = [await projects.create_project(ada, name) for name in ("other", "mine")]
     bob = await platforms.user(platform, "bob")
     theirs = await projects.create_project(bob, "theirs")
     token = await platforms.token(ada)
-    assert parts(await exchange(platform, token, mine.slug))[1]["projectId"] == mine.id
+    short = await exchange(platform, token, mine.slug)
+    assert parts(short)[1]["projectId"] == mine.id
+    header = {"type": "http", "method": "GET", "headers": [(b"authorization", b"Bearer " + short.encode())]}
+    actor = await auth.authenticate(platform.context(ANONYMOUS), HTTPConnection(header))
+    ctx = platform.context(actor)
+    assert (await projects.selected(ctx)).id == mine.id
+    assert {project.id for project in await projects.list_projects(ctx)} == {mine.id, other.id}
     for hidden in (theirs.id, "prj_nothing"):
         with pytest.raises(NotFound):
             await exchange(platform, token, hidden)

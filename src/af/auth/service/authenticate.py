@@ -19,7 +19,6 @@ from af.auth.service import memory, signing
 from af.auth.service.memory import Grant
 from af.core.context import Actor, ActorKind, Context
 from af.core.db import DatabaseUnavailable
-from af.core.ids import ProjectId
 
 USED_STEP = timedelta(minutes=1)
 CREDENTIAL_LENGTH_MAX = 4096
@@ -78,6 +77,7 @@ def _actor(ctx: Context, grant: Grant) -> Actor:
         scopes=grant.scopes,
         project_id=grant.project_id,
         address=ctx.actor.address,
+        chosen_project_id=grant.chosen_project_id,
     )
 
 
@@ -104,7 +104,8 @@ async def _load_token(ctx: Context, digest: str) -> Grant | None:
 
 
 async def _load_short_lived(ctx: Context, text: str) -> Grant | None:
-    """A short-lived token is worth what the access token behind it is worth now."""
+    """A short-lived token is worth what the access token behind it is worth now. Its project is chosen, not a limit, as
+    in the original: SDKs list and make projects with it."""
     claims = await signing.verify(ctx, text)
     if claims is None:
         return None
@@ -112,8 +113,8 @@ async def _load_short_lived(ctx: Context, text: str) -> Grant | None:
         token = await store.token_by_id(connection, claims.token_id)
     if token is None or token.revoked_at is not None or (token.expires_at and token.expires_at <= ctx.now):
         return None
-    project_id: ProjectId | None = token.project_id or claims.project_id
-    return Grant(token.user_id, token.id, token.scopes, project_id, claims.expires_at, ctx.now)
+    limits = (token.scopes, token.project_id, claims.expires_at)
+    return Grant(token.user_id, token.id, *limits, ctx.now, claims.project_id)
 
 
 async def _grant_of_session(ctx: Context, cookie: str) -> Grant | None:

@@ -29,6 +29,7 @@ class Grant:
     project_id: ProjectId | None
     expires_at: datetime | None
     loaded_at: datetime
+    chosen_project_id: ProjectId | None = None
 
     def is_fresh(self, now: datetime) -> bool:
         return self.loaded_at <= now < self.loaded_at + FRESH_FOR

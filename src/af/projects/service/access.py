@@ -95,11 +95,11 @@ async def authorize_operator(ctx: Context) -> None:
 
 async def selected(ctx: Context, project_id: str | None = None) -> Project:
     """The project that a request is about when its arguments need not say: ``project_id`` if given, else
-    ``X-Project-Id``, else the one that the token is limited to, else the caller's only one.
+    ``X-Project-Id``, else the one that the token is limited to or was made for, else the caller's only one.
 
     :raises NoProjectSelected: the caller has several, or none. :raises ProjectNotFound: absent or hidden.
     """
-    named = project_id or ctx.selected_project_id or ctx.actor.project_id
+    named = project_id or ctx.selected_project_id or ctx.actor.project_id or ctx.actor.chosen_project_id
     if named is not None:
         return (await membership(ctx, named))[0]
     await auth.require_signed_in(ctx)

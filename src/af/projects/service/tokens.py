@@ -35,8 +35,8 @@ async def create_token(
 
 
 async def login_with_token(ctx: Context, token: str, project_id: str | None = None) -> str:
-    """A short-lived token in exchange for an access token, limited to the project if one is named. Anyone may ask:
-    the access token is the right.
+    """A short-lived token in exchange for an access token; requests with it that name no project are about the one
+    named here. Anyone may ask: the access token is the right.
 
     :raises InvalidCredentials: the token is unknown, expired or revoked. :raises ProjectNotFound: its owner is not a
         member of the project.
