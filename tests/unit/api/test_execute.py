@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,6 +30,15 @@ type Thing {
 enum Size { BIG SMALL }
 """
 query, mutation, thing = QueryType(), MutationType(), ObjectType("Thing")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collections() -> Iterator[None]:
+    """Objects of other modules are not looked at by the many collections here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 class Broken(Exception):
