@@ -174,8 +174,6 @@ def _upgrade_in_thread(url: URL, versions: Path) -> None:
 
 async def test_a_start_at_the_newest_revision_does_not_import_alembic(url: URL) -> None:
     await migrations.upgrade(url)
-    if migrations.head() is None:
-        pytest.skip("no revision yet")
     program = (
         "import asyncio, sys; from pathlib import Path; from af.core import db, migrations;"
         "asyncio.run(migrations.upgrade(db.async_url(sys.argv[1], Path())));"

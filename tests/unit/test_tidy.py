@@ -154,7 +154,7 @@ def test_files_and_functions_are_short() -> None:
         if lines > FILE_LINES_MAX:
             found.append(f"{name}:1: {lines} lines: split it by subject (at most {FILE_LINES_MAX})")
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "/migrations/versions/" not in name:
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 if length > FUNCTION_LINES_MAX:
                     found.append(f"{name}:{node.lineno}: {node.name} has {length} lines (at most {FUNCTION_LINES_MAX})")

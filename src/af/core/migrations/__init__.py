@@ -63,9 +63,9 @@ def revisions(versions: Path = VERSIONS) -> list[str]:
     return sorted(match[1] for name in os.listdir(versions) if (match := _FILE.fullmatch(name)))
 
 
-def head(versions: Path = VERSIONS) -> str | None:
-    """The newest revision that this code knows; `None` while there is none (before the first release)."""
-    return max(revisions(versions), default=None)
+def head(versions: Path = VERSIONS) -> str:
+    """The newest revision that this code knows."""
+    return max(revisions(versions))
 
 
 def load_tables() -> None:
@@ -96,7 +96,7 @@ async def check(url: URL, *, versions: Path = VERSIONS) -> str | None:
     if at is not None and at not in revisions(versions):
         raise NewerSchema(
             f"The database is at schema revision {at}, written by version {program or '(unknown)'}; this is version "
-            f"{__version__}, which knows revisions up to {head(versions) or '(none)'}.",
+            f"{__version__}, which knows revisions up to {head(versions)}.",
             hint=f"Install version {program or 'that wrote it'} or newer, or use another data folder or database.",
         )
     return at
@@ -110,7 +110,7 @@ async def upgrade(url: URL, *, to: str | None = None, versions: Path = VERSIONS)
     """
     target = to or head(versions)
     at = await check(url, versions=versions)
-    if target is not None and at is not None and at >= target:
+    if at is not None and at >= target:
         return
     engine = migration_engine(url)
     try:
@@ -142,14 +142,10 @@ def _revision(connection: Connection) -> tuple[str | None, str | None]:
     return at, connection.execute(query).scalar()
 
 
-def _migrate(connection: Connection, target: str | None, versions: Path) -> None:
+def _migrate(connection: Connection, target: str, versions: Path) -> None:
     """In a transaction that excludes all other migrations: SQLite's by its write lock, PostgreSQL's by this one."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
-    if target is None:  # before the first release there are no revisions
-        load_tables()
-        metadata.create_all(connection)
-        return
     if (_revision(connection)[0] or "") >= target:
         return  # another process was faster
     from alembic import command
