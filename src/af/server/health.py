@@ -41,7 +41,7 @@ class Health:
             response = JSONResponse({"status": "ok"})
         elif scope["path"] == "/ready":
             response = await self._ready()
-        elif may_see_metrics(scope["client"][0] if scope.get("client") else "", headers):
+        elif scope["path"] == "/metrics" and may_see_metrics(scope["client"][0] if scope.get("client") else "", headers):
             response = Response(metrics.render(), media_type=_METRICS_TYPE)
         else:
             response = PlainTextResponse("Not found.\n", 404)

@@ -58,12 +58,14 @@ async def run(spec: PartSpec, settings: Settings, *, ready: Callable[[], None], 
 
 def holder(settings: Settings) -> str:
     """Who this worker is for `af.core.leases`: the same after a restart on the same folder, so that a killed worker's
-    successor need not wait for the lease to run out. The folder's lock sees to it that there is only one."""
+    successor need not wait for the lease to run out. The folder's lock sees to it that there is only one. The host's
+    name tells a copied folder from its original."""
     file = settings.data / "worker-id"
     try:
-        return file.read_text("ascii").strip()
+        name = file.read_text("ascii").strip()
     except FileNotFoundError:
-        return _write_new(file)
+        name = _write_new(file)
+    return f"{name}@{socket.gethostname()}"
 
 
 def _write_new(file: Path) -> str:
