@@ -35,13 +35,14 @@ class Health:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
+        client = scope["client"][0] if scope.get("client") else ""
         if scope["method"] not in ("GET", "HEAD"):
             response: Response = PlainTextResponse("Use GET.\n", 405, {"Allow": "GET, HEAD"})
         elif scope["path"] == "/health":
             response = JSONResponse({"status": "ok"})
         elif scope["path"] == "/ready":
             response = await self._ready()
-        elif scope["path"] == "/metrics" and may_see_metrics(scope["client"][0] if scope.get("client") else "", headers):
+        elif scope["path"] == "/metrics" and may_see_metrics(client, headers):
             response = Response(metrics.render(), media_type=_METRICS_TYPE)
         else:
             response = PlainTextResponse("Not found.\n", 404)
