@@ -1,7 +1,8 @@
 """CPU of one GraphQL query: 100 sites, each with its project's owner and its 3 newest deployments (DESIGN §6).
 
 In-process, on SQLite, through the whole edge (token, rate limit, parse cache, validation, cost, execution, JSON).
-Prints one JSON line; ``cpu_ms`` is the process's CPU time per request, the median of several runs.
+Prints one JSON line; ``cpu_ms`` is the process's CPU time per request, the median of several runs; ``cpu_ms_best`` is
+the run that other programs disturbed least.
 """
 
 # ruff: noqa: E402
@@ -62,7 +63,7 @@ async def main() -> None:
             rows = found["data"]["sites"]["data"]
             assert len(rows) == SITES, found
             assert all(len(row["deployments"]) == DEPLOYMENTS for row in rows)
-            cpu, wall = await measure(client)
+            cpu, best, wall = await measure(client)
     print(
         json.dumps(
             {
@@ -70,6 +71,7 @@ async def main() -> None:
                 "sites": SITES,
                 "deployments": DEPLOYMENTS,
                 "cpu_ms": round(cpu, 2),
+                "cpu_ms_best": round(best, 2),
                 "wall_ms": round(wall, 2),
                 "budget_ms": BUDGET_MS,
                 "moonshot_ms": MOONSHOT_MS,
@@ -79,8 +81,8 @@ async def main() -> None:
     )
 
 
-async def measure(client: AsgiClient) -> tuple[float, float]:
-    """Milliseconds of CPU and of wall time per request."""
+async def measure(client: AsgiClient) -> tuple[float, float, float]:
+    """Milliseconds per request: CPU (the median and the best run) and wall time."""
     body = json.dumps({"query": QUERY})
     cpus, walls = [], []
     for _ in range(RUNS):
@@ -90,7 +92,7 @@ async def measure(client: AsgiClient) -> tuple[float, float]:
             assert reply.status == 200
         cpus.append((time.process_time() - cpu) / REQUESTS * 1000)
         walls.append((time.perf_counter() - wall) / REQUESTS * 1000)
-    return statistics.median(cpus), statistics.median(walls)
+    return statistics.median(cpus), min(cpus), statistics.median(walls)
 
 
 if __name__ == "__main__":
