@@ -221,6 +221,7 @@ async function fillHistory(site, list) {
 
 async function rollBack(site, deploymentId, button) {
   button.disabled = true;
+  $("outcome").replaceChildren();
   await attempt(async () => {
     live(site, await api.rollback(site.id, deploymentId));
     await refresh();
