@@ -298,3 +298,14 @@ async def test_a_scrub_of_a_sound_store_finds_nothing(store: BlockStore) -> None
     report = await store.scrub(lambda done, total: told.append((done, total)))
     assert (report.blocks, report.bytes, report.corrupt) == (10, 1000, ())
     assert told[-1] == (10, 10)
+
+
+async def test_a_cancelled_put_takes_no_other_with_it(store: BlockStore) -> None:
+    stored = [block() for _ in range(20)]
+    puts = [asyncio.create_task(store.put([one], scope=ADA)) for one in stored]
+    await asyncio.sleep(0)  # all are under way
+    for put in puts[::2]:
+        put.cancel()
+    outcomes = await asyncio.gather(*puts, return_exceptions=True)
+    assert outcomes[1::2] == [1] * 10
+    assert await store.missing([cid for cid, _ in stored[1::2]], scope=ADA) == []

@@ -195,6 +195,8 @@ class SegmentStore:
             size = 0
             while self._waiting and (not group or size < _GROUP_BYTES):
                 put = self._waiting.pop(0)
+                if not put.done.set_running_or_notify_cancel():
+                    continue  # who asked is gone; from here on it cannot be cancelled
                 size += sum(len(data) for _, data in put.blocks)
                 group.append(put)
         return group
