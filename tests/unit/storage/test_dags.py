@@ -357,6 +357,10 @@ async def test_rights_are_restored_from_the_roots(
 ) -> None:
     private = folder({"secret.txt": b"of the other project"})
     await put(owner, project_id, site)
+    guess = folder({"copy.txt": b"of the other project"})  # a folder that names the block, without having it
+    await put(owner, project_id, Content(guess.root, {guess.root: guess.blocks[guess.root]}))
+    with pytest.raises(MissingBlocks):
+        await storage.verify_dag(owner, project_id, guess.root)
     await put(stranger, other_project_id, private)
     await storage.hold(owner, project_id, site.root, "deployment", "dep_1", public=True)
     await storage.hold(stranger, other_project_id, private.root, "pin", "pin_1", public=False)

@@ -123,6 +123,8 @@ async def restore_visibility(ctx: Context) -> int:
         return 0
     told = 0
     async for root in roots(ctx):
+        if root.kind == "upload":
+            continue  # begun, maybe not whole: what is below it may be another project's. It is uploaded again.
         await share(blocks, root.cid, scope=None if root.public else root.project_id)
         told += 1
     await blocks.restored()
