@@ -110,6 +110,19 @@ async def list_pins(
     return [_pin(row) for row in await connection.execute(query)]
 
 
+async def projects_with_pins(connection: AsyncConnection, project_ids: Sequence[ProjectId]) -> list[ProjectId]:
+    """Those of the projects that keep something."""
+    query = sa.select(pins.c.project_id).where(pins.c.project_id.in_(project_ids)).distinct()
+    return [ProjectId(row.project_id) for row in await connection.execute(query)]
+
+
+async def delete_pins_of_project(connection: AsyncConnection, project_id: str) -> int:
+    """Delete the project's pins and what they hold; returns how many."""
+    held = (content_roots.c.kind == "pin", content_roots.c.project_id == project_id)
+    await connection.execute(sa.delete(content_roots).where(*held))
+    return (await connection.execute(sa.delete(pins).where(pins.c.project_id == project_id))).rowcount
+
+
 async def project_stats(connection: AsyncConnection, project_id: str) -> ProjectStats:
     query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pins.c.size), 0))
     count, size = (await connection.execute(query.where(pins.c.project_id == project_id))).one()

@@ -12,6 +12,7 @@ from af.core.errors import Forbidden, NotFound
 from af.core.ids import ProjectId
 from af.protocols.ipfs import car
 from af.protocols.ipfs import cid as cids
+from af.storage import jobs, service
 from af.storage.errors import BlockMissing, InvalidContentId, MissingBlocks, PinNotFound
 from tests.unit.storage.conftest import Content, TickingClock, folder, limited, pieces
 
@@ -120,3 +121,19 @@ async def test_an_incomplete_car_is_accepted_and_says_so(owner: Context, project
     rest = car.header([site.root]) + car.frame(lost, site.blocks[lost])
     assert (await storage.import_car(owner, project_id, pieces(rest))).complete
     assert len(await storage.list_pins(owner, project_id)) == 1
+
+
+async def test_a_deleted_project_keeps_nothing(
+    owner: Context, system: Context, project_id: ProjectId, site: Content, clock: TickingClock
+) -> None:
+    await pinned(owner, project_id, site)
+    find = jobs.RECONCILERS[1].find
+    assert await find(system) == []
+    await projects.delete_project(owner, project_id)
+    ((_, arguments),) = await find(system)
+    with pytest.raises(Forbidden):
+        await service.forget_project(owner, project_id)
+    await jobs.WORKFLOWS[1].run(system, *arguments)
+    assert await find(system) == []
+    clock.advance(timedelta(days=9))
+    assert (await storage.collect(system)).swept.blocks == len(site.blocks)

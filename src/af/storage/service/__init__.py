@@ -11,9 +11,11 @@ from af.storage.service.pins import (
     delete_pin,
     find_pin,
     find_pin_in_folder,
+    forget_project,
     import_car,
     list_pins,
     project_stats,
+    projects_to_forget,
 )
 from af.storage.service.upkeep import block_stats, collect, ping, restore_visibility, rights_to_restore, scrub
 
@@ -26,6 +28,7 @@ __all__ = [
     "export_car",
     "find_pin",
     "find_pin_in_folder",
+    "forget_project",
     "hold",
     "import_archive",
     "import_car",
@@ -35,6 +38,7 @@ __all__ = [
     "open_file",
     "ping",
     "project_stats",
+    "projects_to_forget",
     "publish",
     "reader",
     "receive_car",

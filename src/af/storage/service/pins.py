@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from af import projects
 from af.core import ids
-from af.core.context import Context
-from af.core.errors import InvalidInput
+from af.core.context import ActorKind, Context
+from af.core.errors import Forbidden, InvalidInput
 from af.core.ids import PinId, ProjectId
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
@@ -20,6 +20,7 @@ from af.storage.service.access import READ, WRITE, parse_cid
 from af.storage.service.dag import hold, publish, release, verify_dag
 
 PAGE_MAX = 500
+DELETED_PAGES_MAX = 1_000
 _NAME_MAX = 512
 _ROOTS_MAX = 100
 
@@ -95,6 +96,28 @@ async def list_pins(
     async with ctx.reading() as connection:
         limit = max(1, min(first, PAGE_MAX + 1))
         return await store.list_pins(connection, project.id, after=after, name=name, limit=limit)
+
+
+async def projects_to_forget(ctx: Context) -> list[ProjectId]:
+    """Deleted projects that still keep content. For the worker: projects know nothing of pins, so pins follow them."""
+    found: list[ProjectId] = []
+    after: ProjectId | None = None
+    for _ in range(DELETED_PAGES_MAX):
+        page = await projects.deleted_projects(ctx, after=after)  # answers the platform only
+        if not page:
+            break
+        after = page[-1].id
+        async with ctx.reading() as connection:
+            found += await store.projects_with_pins(connection, [project.id for project in page])
+    return found
+
+
+async def forget_project(ctx: Context, project_id: str) -> int:
+    """Stop keeping what a deleted project had pinned; returns how many pins. Harmless when repeated."""
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform's worker does this.")
+    async with ctx.transaction() as tx:
+        return await store.delete_pins_of_project(tx, project_id)
 
 
 async def project_stats(ctx: Context, project_id: str) -> ProjectStats:
