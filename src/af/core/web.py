@@ -121,6 +121,12 @@ def as_error(error: Exception, log: structlog.stdlib.BoundLogger) -> Error:
     )
 
 
+def _refuse_nul(scope: Scope) -> None:
+    """No name of ours holds a NUL, and PostgreSQL fails on one: refuse it before it reaches a query."""
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        raise InvalidInput("The address holds a NUL character.")
+
+
 class RequestContext:
     """ASGI middleware: request id in, out and in the log; who asks; errors rendered; one access-log line."""
 
@@ -152,6 +158,7 @@ class RequestContext:
             await send(message)
 
         try:
+            _refuse_nul(scope)
             ctx = ctx.acting_as(await self.authenticate(ctx, HTTPConnection(scope)))
             scope["af.context"] = ctx
             await self.app(scope, receive, send_marked)

@@ -35,7 +35,13 @@ async def authenticate(ctx: Context, connection: HTTPConnection) -> Actor:
 
 
 async def ask(
-    tmp_path: Path, endpoint: Any, *, headers: dict[str, str] | None = None, body: list[bytes] | None = None
+    tmp_path: Path,
+    endpoint: Any,
+    *,
+    headers: dict[str, str] | None = None,
+    body: list[bytes] | None = None,
+    path: str = "/v1/things",
+    query: bytes = b"",
 ) -> tuple[int, dict[str, str], bytes]:
     """One request through `RequestContext` to ``endpoint(request) -> Response``: status, headers, body."""
     platform = Platform(
@@ -58,10 +64,10 @@ async def ask(
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/p",
+        "path": path,
         "headers": raw,
         "client": ("192.0.2.1", 1),
-        "query_string": b"",
+        "query_string": query,
     }
     await web.RequestContext(app, platform, authenticate)(scope, receive, send)
     got = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
@@ -168,3 +174,12 @@ async def test_a_json_body_has_the_shape_asked_for(tmp_path: Path, body: bytes, 
     assert got == status
     assert says in (answer.decode() if status == 200 else json.loads(answer)["detail"])
     assert status == 200 or json.loads(answer)["code"] == InvalidInput.code
+
+
+@pytest.mark.parametrize(("path", "query"), [("/v1/sites/a\x00b", b""), ("/v1/sites", b"name=a%00b")])
+async def test_a_nul_in_the_address_is_refused_before_a_query_sees_it(tmp_path: Path, path: str, query: bytes) -> None:
+    async def endpoint(request: Request) -> Response:
+        raise AssertionError("not reached")
+
+    status, _, body = await ask(tmp_path, endpoint, path=path, query=query)
+    assert (status, json.loads(body)["code"]) == (400, "invalid_input")
