@@ -48,8 +48,18 @@ def ok(platform: Running, *arguments: str | Path, cwd: Path | None = None, **set
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("af")) as started:
+def platform(
+    database_kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """One HTTP process on SQLite; two on PostgreSQL."""
+    folder = tmp_path_factory.mktemp(f"af-{database_kind}")
+    if database_kind == "sqlite":
+        with running(folder) as started:
+            yield started
+        return
+    server = request.getfixturevalue("postgres_server")
+    database = server.create_database()
+    with running(folder, "--database-url", server.url(database), "--workers", "2") as started:
         yield started
 
 
