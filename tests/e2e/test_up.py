@@ -7,14 +7,17 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from af.server import offspring
 from tests.e2e.platform import AF, Running, environment, running
+from tests.support.postgres import PostgresServer
 from tests.support.processes import start, wait_until
 
 _CREATE_SITE = "mutation ($slug: String!) { createSite(data: { name: $slug, slug: $slug }) { id slug url } }"
@@ -331,3 +334,48 @@ def test_doctor_names_what_is_wrong_and_fails(tmp_path: Path) -> None:
     document = json.loads(done.stdout)
     failed = {check["name"] for check in document["checks"] if check["status"] == "fail"}
     assert (done.returncode, document["ok"], failed) == (1, False, {"data"})
+
+
+@pytest.mark.parametrize("victim", ["front", "keeper"])
+def test_no_descendant_outlives_kill_9_of_front_or_keeper_by_more_than_a_second(tmp_path: Path, victim: str) -> None:
+    with running(tmp_path) as platform:
+        below = offspring.descendants(platform.process.pid)
+        os.kill(platform.process.pid if victim == "front" else _pid_of(platform, "af-keeper"), signal.SIGKILL)
+        wait_until(lambda: not any(map(_runs, below)), seconds=1.0, what=f"end of {below}")
+        assert platform.process.wait_for_exit() == (-signal.SIGKILL if victim == "front" else 70)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    with running(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "data" / "platform.sqlite")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    command = [AF, "up", "--port", "0", "--data", tmp_path / "data"]
+    refused = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 8
+    assert "error[AF1104]" in refused.stderr
+    assert "revision 9999" in refused.stderr
+    assert "part crashed" not in refused.stderr
+    doctor = [AF, "doctor", "--json", "--data", tmp_path / "data"]
+    done = subprocess.run(doctor, env=environment(tmp_path), capture_output=True, text=True, timeout=30)
+    found = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, found["database"]) == (1, "fail")
+
+
+@pytest.mark.postgres
+def test_everything_works_on_postgresql(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    name = postgres_server.create_database()
+    with running(tmp_path, AF_DATABASE_URL=postgres_server.url(name)) as platform:
+        _publish(platform, "pg", {"index.html": b"from postgres"})
+        assert platform.request("/", host="pg.localhost").body == b"from postgres"
+        assert platform.request("/ready").status == 200
+    assert not (tmp_path / "data" / "platform.sqlite").exists()
+    postgres_server.drop_database(name)
