@@ -57,7 +57,7 @@ class HotProtocol(HttpToolsProtocol):
     head_seconds_max: ClassVar[float] = 20.0
     """Time for a request head to arrive."""
     stalled_seconds_max: ClassVar[float] = 60.0
-    """Time that a reader may take nothing of what waits for it."""
+    """Time that a reader may take nothing of what waits for it, and a sender send nothing of its body."""
     watch_seconds: ClassVar[float] = 5.0
 
     def __init__(
@@ -101,8 +101,9 @@ class HotProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """A client may stop sending and still wait for its answer (`nc`); TLS has no such state."""
-        if self.scheme == "https" or self._is_idle():
+        """A client may stop sending and still wait for its answer (`nc`); TLS has no such state. A client that stops in
+        the middle of a body has gone: nobody would wait for the rest."""
+        if self.scheme == "https" or self._is_idle() or self.cycle.more_body:
             return False
         self._half_closed = True
         last = self.pipeline[0][0] if self.pipeline else self.cycle
@@ -131,6 +132,9 @@ class HotProtocol(HttpToolsProtocol):
         if self._head_open:
             if now - self._heard_at > self.head_seconds_max:
                 self._refuse(408)
+        elif not self._is_idle() and self.cycle.more_body:
+            if not self.flow.read_paused and now - self._heard_at > self.stalled_seconds_max:
+                self.transport.abort()
         elif self._is_idle() and now - self._heard_at > self.timeout_keep_alive:
             self.transport.close()
 
