@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import DateTime, TypeDecorator
 
+from af.core import sqlite
 from af.core.errors import Unavailable
 
 metadata = MetaData(
@@ -144,7 +146,13 @@ def migration_engine(url: URL) -> AsyncEngine:
 
 
 def _sqlite_engine(url: URL, *, pool_size: int, read_only: bool, migrating: bool = False) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=_POOL_SECONDS)
+    engine = create_async_engine(
+        url,
+        async_creator=partial(sqlite.connect, url.database or ":memory:"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_SECONDS,
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

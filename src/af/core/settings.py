@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from af.core.errors import InvalidInput
 
@@ -71,6 +72,13 @@ def _domain(text: str) -> str:
     return name
 
 
+def _database_url(text: str) -> str:
+    if text.partition(":")[0].partition("+")[0] not in ("postgresql", "postgres", "sqlite"):
+        raise ValueError("must be postgresql://user:password@host/database")
+    urlsplit(text).port  # noqa: B018 - raises ValueError for a host or port that cannot be
+    return text
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -121,6 +129,7 @@ class Settings:
         "",
         "AF_DATABASE_URL",
         "postgresql://user:password@host/db; empty means SQLite in the data folder.",
+        _database_url,
         secret=True,
     )
     master_key: str = setting(
