@@ -121,7 +121,9 @@ def car_of(root: CID, blocks: Iterable[tuple[CID, bytes]]) -> bytes:
     return car.header([root]) + b"".join(car.frame(cid, data) for cid, data in blocks)
 
 
-def missing(platform: Running, wanted: Iterable[CID], *, project: str = "default", token: str | None = None) -> set[str]:
+def missing(
+    platform: Running, wanted: Iterable[CID], *, project: str = "default", token: str | None = None
+) -> set[str]:
     body = json.dumps({"cids": [cids.to_text(cid) for cid in wanted]}).encode()
     reply = post(platform, f"/v1/projects/{project}/content/missing", body, kind="application/json", token=token)
     assert reply.status == 200, reply.body

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import http.client
 import json
 import os
 import socket
@@ -97,6 +99,7 @@ def test_a_wrong_block_is_named_with_its_place_and_never_stored(platform: Runnin
     assert missing(platform, [root, raw_block(other)]) == {cids.to_text(root), cids.to_text(raw_block(other))}
 
 
+HEADER = car.header([raw_block(b"fine")])
 WHOLE = car_of(raw_block(b"fine"), [(raw_block(b"fine"), b"fine")])
 IDENTITY_SHA1 = bytes([1, 0x55, 0x11, 20]) + bytes(20)
 
@@ -115,8 +118,8 @@ IDENTITY_SHA1 = bytes([1, 0x55, 0x11, 20]) + bytes(20)
         pytest.param(gzip.compress(WHOLE), id="gzip"),
         pytest.param(b"\xff" * 10 + b"\1", id="endless varint"),
         pytest.param(b"\xff\xff\xff\xff\x7f" + b"x" * 100, id="header of 32 GiB"),
-        pytest.param(WHOLE[: len(car.header([raw_block(b"fine")]))] + b"\xff\xff\xff\x7f" + b"x" * 100, id="block of 256 MiB"),
-        pytest.param(car.header([raw_block(b"fine")]) + car.frame(IDENTITY_SHA1, b"x"), id="weak hash"),
+        pytest.param(HEADER + b"\xff\xff\xff\x7f" + b"x" * 100, id="block of 256 MiB"),
+        pytest.param(HEADER + car.frame(IDENTITY_SHA1, b"x"), id="weak hash"),
         pytest.param(b"\xa1\x01" + b"\xa2" * 300, id="nested header"),
     ],
 )  # fmt: skip
@@ -154,7 +157,7 @@ def test_a_body_that_announces_too_much_is_refused_before_it_comes(platform: Run
         f"POST {UPLOAD} HTTP/1.1\r\nHost: localhost:{platform.port}\r\nContent-Length: {1 << 40}\r\n"
         f"Authorization: Bearer {platform.profile()['token']}\r\n\r\n"
     )
-    assert b" 413 " in hostile.raw(platform.port, head.encode(), seconds=5).split(b"\r\n")[0]
+    assert b" 413 " in hostile.raw(platform.port, head.encode(), seconds=1).split(b"\r\n")[0]
 
 
 def test_a_chunked_body_over_the_limit_is_cut_off(tmp_path: Path) -> None:
@@ -166,7 +169,7 @@ def test_a_chunked_body_over_the_limit_is_cut_off(tmp_path: Path) -> None:
         ).encode()
         piece = os.urandom(1 << 16)
         body = car.header([raw_block(piece)]) + car.frame(raw_block(piece), piece) * 64
-        answer = hostile.raw(platform.port, head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+        answer = hostile.raw(platform.port, head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n", seconds=2)
         assert answer == b"" or b" 413 " in answer.split(b"\r\n")[0]
         assert platform.request("/health").status == 200
 
@@ -231,7 +234,11 @@ def test_blocks_of_another_project_are_missing_until_one_shows_them(platform: Ru
             reply = platform.request(f"/v1/projects/{project}/content/{path}", headers=headers)
             assert reply.status == 404, (project, path)
             assert secret not in reply.body
-    for host, path in (("127.0.0.1", f"/ipfs/{text}"), ("gateway.localhost", f"/ipfs/{text}?format=raw"), (f"{text}.ipfs.localhost", "/")):  # fmt: skip
+    for host, path in (
+        ("127.0.0.1", f"/ipfs/{text}"),
+        ("gateway.localhost", f"/ipfs/{text}?format=raw"),
+        (f"{text}.ipfs.localhost", "/"),
+    ):
         reply = platform.request(path, host=host)
         assert reply.status == 404, (host, path)
         assert secret not in reply.body
@@ -266,12 +273,10 @@ def test_a_folder_that_names_a_strangers_block_does_not_open_it(platform: Runnin
     assert imported.json()["complete"] is False
     for path in (f"{cids.to_text(folder.cid)}.car", f"{cids.to_text(folder.cid)}/file/index.html"):
         headers = {"Authorization": f"Bearer {token}"}
-        try:
-            reply = platform.request(f"/v1/projects/{slug}/content/{path}", headers=headers)
-        except Exception as broken:  # a stream that breaks off is as good as a refusal
-            assert secret not in repr(broken).encode()
-        else:
-            assert secret not in reply.body
+        received = b""
+        with contextlib.suppress(http.client.HTTPException):  # a stream that breaks off is as good as a refusal
+            received = platform.request(f"/v1/projects/{slug}/content/{path}", headers=headers).body
+        assert secret not in received
 
 
 def test_a_private_import_is_not_public(platform: Running) -> None:
@@ -309,7 +314,11 @@ def test_slow_uploads_do_not_keep_others_waiting(platform: Running) -> None:
             connection.close()
 
 
-@pytest.mark.parametrize("given", ["[]", "{}", '{"cids": 5}', '{"cids": [1]}', '{"cids": ["x"]}', '{"cids": null}', "", "[" * 100_000])  # fmt: skip
+@pytest.mark.parametrize(
+    "given",
+    ["[]", "{}", '{"cids": 5}', '{"cids": [1]}', '{"cids": ["x"]}', '{"cids": null}', "", "[" * 100_000],
+    ids=range(8),
+)
 def test_a_bad_question_is_refused(platform: Running, given: str) -> None:
     reply = post(platform, "/v1/projects/default/content/missing", given.encode(), kind="application/json")
     assert reply.status == 400, reply.body
