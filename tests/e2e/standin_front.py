@@ -18,6 +18,8 @@ def main() -> int:
     data, behaviour, drain = sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
     settings = load({}, data=Path(data), port=0, drain_seconds=drain)
 
+    (Path(data) / "sources").mkdir(parents=True, exist_ok=True)
+
     def command(_spec: PartSpec) -> list[str]:
         return [sys.executable, str(_PART), behaviour]
 
@@ -31,6 +33,7 @@ def main() -> int:
             environment=os.environ,
             on_ready=on_ready,
             command=command,
+            sources=Path(data) / "sources",
         )
     except Error as error:
         print(f"refused {error.reference} {error.message}", flush=True)

@@ -93,6 +93,19 @@ def test_a_killed_part_is_restarted_and_its_offspring_ends(tmp_path: Path) -> No
     assert front.wait_for_exit() == 0
 
 
+def test_a_change_of_the_sources_restarts_the_parts_without_a_crash(tmp_path: Path) -> None:
+    front = _start(tmp_path, "good")
+    front.wait_for_line(r"^ready")
+    below = _below(front, 9)
+    (tmp_path / "data" / "sources" / "module.py").write_text("")
+    front.wait_for_line(r'"event": "sources changed')
+    front.wait_until(lambda: front.output().count('"event": "part ready"') == 4, what="both parts anew")
+    assert '"event": "part crashed"' not in front.output()
+    assert not any(map(_alive, set(below) - {_keeper_of(front)}))
+    front.send(signal.SIGTERM)
+    assert front.wait_for_exit() == 0
+
+
 def test_sigterm_stops_everything_with_status_0(tmp_path: Path) -> None:
     front = _start(tmp_path, "good")
     front.wait_for_line(r"^ready")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import af
 from af.cli import output
 from af.cli.frame import State, command
 
@@ -90,7 +91,8 @@ def _run(state: State, names: tuple[str, ...], *, with_example: bool, reload: bo
         if with_example:  # beside, so that signals are taken meanwhile
             threading.Thread(target=_deploy_example, args=(state, ready), daemon=True).start()
 
-    ending = launch(settings, targets, environment=os.environ, on_ready=on_ready, reload=reload)
+    sources = Path(af.__file__).parent if reload else None
+    ending = launch(settings, targets, environment=os.environ, on_ready=on_ready, sources=sources)
     if ending.failure is not None:
         raise Stopped(ending.failure)
     raise click.exceptions.Exit(ending.code)

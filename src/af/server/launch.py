@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import af
 from af.core.errors import Error
 from af.core.settings import Settings, declared, load, to_environment
 from af.server import journal, listen, locks, offspring, parts, preflight
@@ -69,18 +68,22 @@ def launch(
     *,
     environment: Mapping[str, str],
     on_ready: Callable[[Ready], None],
-    reload: bool = False,
+    sources: Path | None = None,
     command: Callable[[parts.PartSpec], list[str]] = parts.command,
 ) -> Ending:
     """Run the targets until a signal or a failure ends them; calls ``on_ready`` once, when all of them are ready.
 
-    SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP changes nothing.
+    ``sources``: the parts are restarted when a Python file below that folder changes. SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP changes nothing.
     :raises af.core.errors.Error: the platform cannot be started here; nothing was left running.
     """
     settings = replace(settings, data=settings.data.absolute())
     preflight.check(settings, targets)
     held = locks.take(settings.data, targets, os.getpid())
-    listener = listen.bind(settings.host, settings.port)
+    try:
+        listener = listen.bind(settings.host, settings.port)
+    except BaseException:
+        locks.release(held)
+        raise
     port = int(listener.getsockname()[1])
     to_file = os.isatty(2)
     log = journal.open_log(settings.data) if to_file else 2
@@ -107,7 +110,7 @@ def launch(
             drain_seconds=settings.drain_seconds,
             command=command,
             data=settings.data if to_file else None,
-            sources=Path(af.__file__).parent if reload else None,
+            sources=sources,
         )
         _run_keeper(keeper, theirs)
     theirs.close()

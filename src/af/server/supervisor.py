@@ -26,6 +26,7 @@ PREPARE_SECONDS = 600.0
 START_SECONDS = 120.0
 _DRAIN_SLACK_SECONDS = 1.5
 _KILL_SECONDS = 5.0
+_RELOAD_SECONDS = 1.0
 _SOURCE_CHECK_SECONDS = 1.0
 
 State = Literal["down", "starting", "ready", "stopping"]
@@ -190,8 +191,10 @@ class Keeper:
         for part in self._parts:
             part.crashes = Crashes()
             part.failure = None
-            if part.pid:
-                _kill_group(part.pid)
+            if part.channel is not None:
+                part.state = "stopping"
+                part.due = monotonic() + _RELOAD_SECONDS
+                part.channel.send({"do": "stop"})
 
     # Starting, ending
 
@@ -238,7 +241,9 @@ class Keeper:
         how = offspring.describe_status(status)
         if was == "stopping" or self._stopping:
             journal.write(self._log, "part stopped", name=part.spec.name, pid=pid, how=how)
-            self._stop_next()
+            part.due = monotonic()  # after a change of the sources: start it anew
+            if self._stopping:
+                self._stop_next()
             return
         delay = part.crashes.record(monotonic())
         if part.failure is not None and not self._announced:

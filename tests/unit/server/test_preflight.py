@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from af.core.settings import load
+from af.core.settings import InvalidSetting, load
 from af.server import preflight
 from af.server.errors import DataFolderUnusable, DiskNearlyFull, UnknownTarget
 from af.server.launch import resolve, targets_named
@@ -52,6 +52,12 @@ def test_options_are_checked_like_the_environment() -> None:
     assert resolve({"AF_PORT": "1"}, port=9000, host=None).port == 9000
     with pytest.raises(Exception, match="AF_DOMAIN"):
         resolve({}, domain="not a name")
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "postgresql://a:b@[::1", "postgresql://host:port/x", "nothing"])
+def test_a_database_address_that_cannot_be_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(InvalidSetting, match=r"AF_DATABASE_URL is \(hidden\)"):
+        resolve({}, database_url=url)
 
 
 def test_unknown_targets_are_refused() -> None:
