@@ -106,6 +106,7 @@ async def upload_private(request: Request) -> Response:
     """One file that only the project can read, with its hash (``sha256-<base64>``); 201 with its CID."""
     ctx = web.context(request)
     project = await projects.selected(ctx)
+    await service.may_upload(ctx, project.id)  # before the form is read to a temporary file
     limit_bytes = ctx.settings.archive_bytes_max
     bounded = Request(request.scope, _bounded(request.receive, limit_bytes + _FORM_OVERHEAD_BYTES))
     async with bounded.form(max_files=1, max_fields=8) as form:

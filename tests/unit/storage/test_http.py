@@ -7,7 +7,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ import pytest
 from starlette.requests import HTTPConnection
 from starlette.routing import Router
 
-from af import storage
+from af import projects, storage
 from af.core.context import Actor, Context, Platform
 from af.core.ids import ProjectId
 from af.core.web import RequestContext
@@ -271,3 +271,13 @@ async def test_a_private_file_with_a_wrong_hash_is_refused(call: Caller) -> None
     for declared in (wrong, "blake3-AAAA", "sha256-?", "", "md5-AAAA"):
         assert (await call("POST", "/upload/private", form(b"x", declared), **kind)).status == 400
     assert (await call("POST", "/upload/private", b"--XX--\r\n", **kind)).status == 400
+
+
+async def test_a_private_file_of_somebody_who_may_not_upload_is_not_read(
+    owner: Context, project_id: ProjectId, stranger: Context, platform: Platform
+) -> None:
+    """The form is broken, which only who reads it can tell."""
+    await projects.add_member(owner, project_id, user="stranger", role=projects.Role.VIEWER)
+    viewer = Caller(platform, replace(stranger.actor, project_id=project_id))
+    kind = {"content_type": "multipart/form-data; boundary=XX"}
+    assert (await viewer("POST", "/upload/private", b"--XX--\r\n", **kind)).status == 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from af.storage.service.access import may_upload
 from af.storage.service.archive import import_archive, import_file
 from af.storage.service.blocks import missing, reader, receive_car
 from af.storage.service.dag import hold, publish, release, verify_dag
@@ -34,6 +35,7 @@ __all__ = [
     "import_car",
     "import_file",
     "list_pins",
+    "may_upload",
     "missing",
     "open_file",
     "ping",

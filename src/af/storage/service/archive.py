@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -83,8 +82,8 @@ class BlockSink:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             self._stopped.set()
-            with contextlib.suppress(_Stopped):
-                await task
+            await asyncio.wait([task])
+            task.exception()  # however the thread ended, nobody waits for it
             raise
 
     def put(self, cid: CID, data: bytes) -> None:
