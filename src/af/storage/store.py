@@ -16,6 +16,8 @@ from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage.models import Pin, ProjectStats, RootKind
 
+_REFS_AT_ONCE = 500  # below every SQLite's limit of variables
+
 pins = sa.Table(
     "pins",
     metadata,
@@ -172,9 +174,10 @@ async def hold(
     await connection.execute(upsert)
 
 
-async def release(connection: AsyncConnection, kind: str, ref: str) -> None:
-    where = (content_roots.c.kind == kind, content_roots.c.ref == ref)
-    await connection.execute(sa.delete(content_roots).where(*where))
+async def release(connection: AsyncConnection, kind: str, refs: Sequence[str]) -> None:
+    gone = sa.delete(content_roots).where(content_roots.c.kind == kind)
+    for start in range(0, len(refs), _REFS_AT_ONCE):
+        await connection.execute(gone.where(content_roots.c.ref.in_(refs[start : start + _REFS_AT_ONCE])))
 
 
 async def lease_ends(connection: AsyncConnection, cid: CID, project_id: str) -> datetime | None:

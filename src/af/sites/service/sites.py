@@ -125,8 +125,7 @@ async def delete(ctx: Context, id_or_slug: str) -> Site:
         if site is None:
             raise SiteNotFound(f"The site {found.slug} was deleted meanwhile.")
         await domains.unbind_site(ctx, project_id=site.project_id, site_id=site.id)
-        for deployment_id in await store.deployment_ids(tx, site.id):
-            await storage.release(ctx, "deployment", deployment_id)
+        await storage.release(ctx, "deployment", *await store.deployment_ids(tx, site.id))
         await store.delete_site(tx, site.id)
         await _tell(ctx, site, "site.deleted")
         await projects.audit(ctx, "site.delete", site.project_id, site.id, {"name": site.name, "slug": site.slug}, None)
@@ -167,4 +166,3 @@ def _require_platform(ctx: Context) -> None:
 async def _tell(ctx: Context, site: Site, kind: str) -> None:
     data = {"siteId": site.id, "slug": site.slug, "name": site.name}
     await events.publish(ctx, project_id=site.project_id, topic=f"site:{site.id}", kind=kind, data=data)
-    await events.publish(ctx, project_id=site.project_id, topic=f"project:{site.project_id}", kind=kind, data=data)

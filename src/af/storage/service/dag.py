@@ -76,11 +76,11 @@ async def hold(ctx: Context, project_id: ProjectId, root: CID, kind: RootKind, r
         await store.hold(tx, cid=root, kind=kind, ref=ref, project_id=project_id, public=public, now=ctx.now)
 
 
-async def release(ctx: Context, kind: RootKind, ref: str) -> None:
+async def release(ctx: Context, kind: RootKind, *refs: str) -> None:
     """No longer keep what ``(kind, ref)`` held; its blocks go at a later collection if nothing else needs them. Joins
     the caller's transaction; the caller has authorised."""
     async with ctx.transaction() as tx:
-        await store.release(tx, kind, ref)
+        await store.release(tx, kind, refs)
 
 
 async def _lease(ctx: Context, project_id: str, root: CID) -> None:
