@@ -53,7 +53,7 @@ async def move(
     await projects.authorize(ctx, "sites:write", project_id=project_id)
     async with ctx.transaction() as tx:
         changes = await store.next_changes(tx, 2 * len(names))
-        mine = set(await store.names_of_site(tx, site_id))
+        mine = set(await store.names_of_site(tx, project_id, site_id))
         known = [(old, new) for old, new in names if (zone, old) in mine]
         for start in range(0, len(known), BINDINGS_MAX):
             part = known[start : start + BINDINGS_MAX]
@@ -69,7 +69,7 @@ async def unbind_site(ctx: Context, *, project_id: ProjectId, site_id: SiteId) -
     """Every name of a site leads nowhere from now on; returns how many there were."""
     await projects.authorize(ctx, "sites:write", project_id=project_id)
     async with ctx.transaction() as tx:
-        names = await store.names_of_site(tx, site_id)
+        names = await store.names_of_site(tx, project_id, site_id)
         if names:
             changes = await store.next_changes(tx, len(names))
             await store.bury(tx, names, changes, ctx.now)

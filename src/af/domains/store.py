@@ -106,9 +106,11 @@ async def put(
     await connection.execute(statement, rows)
 
 
-async def names_of_site(connection: AsyncConnection, site_id: SiteId) -> list[tuple[str, str]]:
-    """The ``(zone, name)`` pairs that lead to a site."""
-    query = sa.select(hosts.c.zone, hosts.c.name).where(hosts.c.site_id == site_id, hosts.c.root.is_not(None))
+async def names_of_site(connection: AsyncConnection, project_id: ProjectId, site_id: SiteId) -> list[tuple[str, str]]:
+    """The ``(zone, name)`` pairs that lead to a site of the project."""
+    query = sa.select(hosts.c.zone, hosts.c.name).where(
+        hosts.c.site_id == site_id, hosts.c.project_id == project_id, hosts.c.root.is_not(None)
+    )
     return [(row.zone, row.name) for row in await connection.execute(query)]
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from af import domains
+from af import domains, projects
 from af.core.clock import FixedClock, monotonic
 from af.core.context import ANONYMOUS, Context
 from af.core.errors import Error, Forbidden
@@ -185,3 +185,11 @@ async def test_a_hundred_thousand_names_are_found_as_fast_as_ten(ctx: Context, p
         assert len(await domains.changed_since(ctx, n, 1)) == 1
     assert await domains.latest_change(ctx) == 100_000
     assert monotonic() - started < 2  # measured: 0.1 s for 100 questions; a scan takes some 3 s
+
+
+async def test_names_are_found_by_project_too(ctx: Context, project_id: ProjectId) -> None:
+    await domains.bind(ctx, [binding(project_id, "a")])
+    other = (await projects.create_project(ctx, "Other", owner=(await projects.bootstrap(ctx)).user.id)).id
+    assert await domains.unbind_site(ctx, project_id=other, site_id=SITE) == 0
+    await domains.move(ctx, "site", [("a", "b")], project_id=other, site_id=SITE)
+    assert await domains.lookup(ctx, "site", "a") is not None
