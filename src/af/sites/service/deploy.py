@@ -77,9 +77,10 @@ async def promote(ctx: Context, deployment_id: str) -> Deployment:
 
     :raises NotDeployable: it is not ready.
     """
-    async with ctx.transaction():
-        source = await deployment_for(ctx, WRITE, deployment_id)
-        return await _repeat(ctx, source, DeploymentSource.PROMOTE)
+    with projects.memberships_read_once():
+        async with ctx.transaction():
+            source = await deployment_for(ctx, WRITE, deployment_id)
+            return await _repeat(ctx, source, DeploymentSource.PROMOTE)
 
 
 async def rollback(ctx: Context, site: str, to: str | None = None) -> Deployment:
@@ -90,20 +91,27 @@ async def rollback(ctx: Context, site: str, to: str | None = None) -> Deployment
 
     :raises NothingToRollBackTo: there is none. :raises DeploymentNotFound: ``to`` is not a deployment of this site.
     """
-    async with ctx.transaction() as tx:
-        found = await site_for(ctx, WRITE, site)
-        if to is not None:
-            target = await store.deployment(tx, to)
-            if target is None or target.site_id != found.id:
-                raise DeploymentNotFound(f"The site {found.slug} has no deployment {to[:80]!r}.", field="deploymentId")
+    with projects.memberships_read_once():
+        async with ctx.transaction():
+            found = await site_for(ctx, WRITE, site)
+            return await _repeat(ctx, await _target(ctx, found, to), DeploymentSource.ROLLBACK)
+
+
+async def _target(ctx: Context, site: Site, to: str | None) -> Deployment:
+    """What a rollback of ``site`` goes back to."""
+    async with ctx.reading() as connection:
+        if to is None:
+            target = await store.previous_production(connection, site.id)
         else:
-            target = await store.previous_production(tx, found.id)
-        if target is None:
-            raise NothingToRollBackTo(
-                f"The site {found.slug} has no other ready production deployment.",
-                hint="Name one: `af rollback DEPLOYMENT`.",
-            )
-        return await _repeat(ctx, target, DeploymentSource.ROLLBACK)
+            target = await store.deployment(connection, to)
+            if target is None or target.site_id != site.id:
+                raise DeploymentNotFound(f"The site {site.slug} has no deployment {to[:80]!r}.", field="deploymentId")
+    if target is None:
+        raise NothingToRollBackTo(
+            f"The site {site.slug} has no other ready production deployment.",
+            hint="Name one: `af rollback DEPLOYMENT`.",
+        )
+    return target
 
 
 async def go_live(ctx: Context, deployment: Deployment, routes: Routes, *, stored: bool = False) -> Outcome:

@@ -1,7 +1,7 @@
 """What a deployment tells those who watch: states and log lines, as events in the transaction that makes them true.
 
-``deployment.status`` and ``deployment.log`` on the deployment's own topic; ``site.deployment`` on its site's and
-``project.deployment`` on its project's for lists that show states.
+``deployment.status`` and ``deployment.log``, on the deployment's topic. Who shows a list follows the project's stream,
+which has the events of all topics; each of them names its site.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def topic(deployment_id: DeploymentId) -> str:
 
 
 async def announce(ctx: Context, deployment: Deployment) -> None:
-    """Tell the deployment's state to its own watchers, its site's and its project's."""
+    """Tell the deployment's state."""
     data: dict[str, Any] = {
         "deploymentId": deployment.id,
         "siteId": deployment.site_id,
@@ -34,12 +34,7 @@ async def announce(ctx: Context, deployment: Deployment) -> None:
     }
     if deployment.error_code:
         data["error"] = {"code": deployment.error_code, "message": deployment.error_message}
-    for where, kind in (
-        (topic(deployment.id), STATUS),
-        (f"site:{deployment.site_id}", "site.deployment"),
-        (f"project:{deployment.project_id}", "project.deployment"),
-    ):
-        await events.publish(ctx, project_id=deployment.project_id, topic=where, kind=kind, data=data)
+    await events.publish(ctx, project_id=deployment.project_id, topic=topic(deployment.id), kind=STATUS, data=data)
 
 
 async def log(ctx: Context, deployment: Deployment, message: str, *, level: Level = "info") -> None:
