@@ -294,6 +294,7 @@ async def test_an_upload_while_collections_run_ends_whole(
     owner: Context, project_id: ProjectId, site: Content, platform: Platform, clock: TickingClock
 ) -> None:
     eager = with_grace(owner, 0)
+    platform.ports[storage.BlockStore]._slack = 0  # as `open_blocks` sees to: never more than the grace period
 
     async def deploy() -> None:
         for _ in range(20):
