@@ -73,7 +73,8 @@ def launch(
 ) -> Ending:
     """Run the targets until a signal or a failure ends them; calls ``on_ready`` once, when all of them are ready.
 
-    ``sources``: the parts are restarted when a Python file below that folder changes. SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP changes nothing.
+    ``sources``: the parts are restarted when a Python file below that folder changes.
+    SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP changes nothing.
     :raises af.core.errors.Error: the platform cannot be started here; nothing was left running.
     """
     settings = replace(settings, data=settings.data.absolute())
