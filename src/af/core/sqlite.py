@@ -3,7 +3,7 @@
 aiosqlite runs each call on a thread of the connection, and SQLAlchemy makes four calls for a statement: open a cursor,
 execute, fetch, close. Each is a hand-over to the thread and back, about 50 µs, and on a busy event loop a wait for the
 interpreter lock each time. Here the four are one: rows are fetched where the statement runs. Measured by
-``bench/deploy.py`` and ``bench/graphql.py``; see ``docs/decisions/0012-sqlite-one-trip.md``.
+``bench/deploy.py`` and ``bench/graphql.py``; see ``docs/decisions/0011-sqlite-one-trip.md``.
 """
 
 from __future__ import annotations
