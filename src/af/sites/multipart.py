@@ -15,6 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from af.sites.errors import InvalidUpload
 
 PART_HEADER_BYTES_MAX = 16 << 10
+BOUNDARY_BYTES_MAX = 70  # RFC 2046 §5.1.1
 _BLOCK = tarfile.BLOCKSIZE
 _ARCHIVE_FIELD = "file"
 _FILE_FIELDS = ("files", "files[]")
@@ -39,6 +40,8 @@ class FormReceiver:
         boundary = options.get(b"boundary", b"")
         if not boundary:
             raise InvalidUpload("The form has no boundary.")
+        if len(boundary) > BOUNDARY_BYTES_MAX:
+            raise InvalidUpload(f"The form's boundary is longer than {BOUNDARY_BYTES_MAX} bytes.")
         self._sink = sink
         self._files_max = files_max
         self._files = 0

@@ -139,6 +139,7 @@ async def fail(ctx: Context, deployment_id: DeploymentId, error: Error) -> None:
         await store.update_deployment(tx, failed)
         await log(ctx, failed, message, level="error")
         await announce(ctx, failed)
+    upload_path(ctx.settings, deployment_id).unlink(missing_ok=True)
 
 
 async def cancel(ctx: Context, deployment_id: str) -> Deployment:
@@ -210,6 +211,8 @@ async def _import(ctx: Context, deployment: Deployment, path: Path) -> None:
     if not path.is_file():
         raise UploadLost("The uploaded archive is gone from this machine.", hint="Upload it again.")
     summary = await storage.import_archive(ctx, deployment.project_id, path)
+    if not summary.files:  # surely a mistake, and it would take the site away
+        raise InvalidUpload("There are no files in the archive.")
     routes = rules.read_rule_files(await content.rule_files(ctx, deployment.project_id, summary.root))
     unpacked = replace(deployment, cid=cids.to_text(summary.root), files=summary.files, bytes=summary.bytes)
     async with ctx.transaction():

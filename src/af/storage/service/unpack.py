@@ -101,7 +101,8 @@ def _as_invalid() -> Iterator[None]:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, struct.error) as error:
         raise InvalidArchive("The archive is damaged or cut short.", detail=repr(error)) from error
-    except (NotImplementedError, UnicodeDecodeError, ValueError, OverflowError) as error:
+    except (NotImplementedError, UnicodeDecodeError, ValueError, OverflowError, RecursionError) as error:
+        # tarfile recurses once for each header that extends the next one
         raise InvalidArchive("The archive has parts that cannot be read.", detail=repr(error)) from error
 
 
