@@ -59,6 +59,7 @@ _REFUSED = {
     **dict.fromkeys(("content-encoding", "content-range", "accept-ranges", "etag", "last-modified", "vary"), _COMPUTED),
     **dict.fromkeys(("age", "date", "server", "x-request-id", "x-ipfs-path", "x-ipfs-roots"), _COMPUTED),
     **dict.fromkeys(("set-cookie", "set-cookie2"), "sites share a parent domain, so cookies could reach other sites"),
+    "clear-site-data": "sites share a parent domain, so it could sign people out of the platform",
     "location": "write a rule in _redirects",
     "alt-svc": "it would send visitors of this address to another server",
     "basic-auth": "password protection is not a header here",

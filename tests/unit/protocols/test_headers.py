@@ -71,6 +71,7 @@ def test_a_colon_inside_a_segment_is_text() -> None:
         ("/a\n  X-A:", 2, "no value"),
         ("/a\n  X-A: é", 2, "ASCII"),
         ("/a\n  Set-Cookie: a=b", 2, "cookies"),
+        ('/a\n  Clear-Site-Data: "cookies"', 2, "sign people out"),
         ("/a\n  transfer-encoding: chunked", 2, "frames"),
         ("/a\n  Content-Length: 5", 2, "frames"),
         ("/a\n  Content-Encoding: br", 2, "computes"),
