@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alternatefutures import operations
-from alternatefutures.errors import ApiError, DeploymentFailed, NotFoundHere
+from alternatefutures.errors import ApiError, DeploymentFailed, NotFoundHere, UsageError
 from alternatefutures.models import Deployment, Pin, Project, Site, Token, User, build
 from alternatefutures.transport import Transport, segment
 
@@ -193,7 +193,13 @@ class Client:
             on_file=lambda files, size: report(deploy.Progress("hash", files=files, bytes=size)),
         )
         project = self._select_project()
-        target = self.site(site if site.startswith("sit_") else slug_of(site))
+        named_by_id = site.startswith("sit_")
+        if not named_by_id and not slug_of(site):
+            hint = "Name the site: af deploy FOLDER --site NAME."
+            raise UsageError(f"{site!r} has no letter or digit to make a site's address of.", hint=hint)
+        target = self.site(site if named_by_id else slug_of(site))
+        if target is None and named_by_id:
+            raise NotFoundHere(f"There is no site {site!r}.", hint="`af sites list` shows the sites.")
         if target is None:
             # With its slug, so that a name that is taken or reserved is refused, not changed into another.
             target = self.create_site(site, slug=slug_of(site))

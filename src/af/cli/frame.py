@@ -34,7 +34,12 @@ class State:
 
     @property
     def folder(self) -> Path:
-        return self.cwd or Path.cwd()
+        try:
+            return self.cwd or Path.cwd()
+        except FileNotFoundError as error:
+            from alternatefutures.errors import UsageError
+
+            raise UsageError("The folder that you are in was deleted.", hint="Go to another one with cd.") from error
 
     @property
     def interactive(self) -> bool:

@@ -78,7 +78,8 @@ def check_slug(slug: str) -> str:
     """
     why = _why_not(slug)
     if why:
-        raise InvalidSlug(f"The slug {slug[: SLUG_LENGTH_MAX + 1]!r} {why}.", field="slug")
+        hint = "Choose another (af deploy takes it as --site)."
+        raise InvalidSlug(f"The slug {slug[: SLUG_LENGTH_MAX + 1]!r} {why}.", hint=hint, field="slug")
     return slug
 
 
