@@ -59,6 +59,15 @@ class Plan:
     def bytes(self) -> int:
         return sum(item.size_bytes for item in self.items)
 
+    @property
+    def case_clashes(self) -> list[tuple[str, ...]]:
+        """Groups of paths that differ by case only: one thing each here, the same on macOS and Windows. What is
+        inside folders that clash is not repeated."""
+        every = dict.fromkeys(above for item in self.items for above in _with_parents(item.path))
+        clashes = paths.case_clashes(every)
+        inside = {path for group in clashes for path in group}
+        return [group for group in clashes if not any(os.path.dirname(path) in inside for path in group)]
+
     def blocks(self) -> Iterator[CID]:
         yield from self.nodes
         yield from self.file_of_block
@@ -77,8 +86,13 @@ class Plan:
                 put(cid, data)
 
         for index in indexes:
-            if _import(self.items[index], take, self.profile).cid != self.entries[index].cid:
-                raise FolderChanged(f"{self.items[index].path} changed while it was being uploaded.")
+            changed = f"{self.items[index].path} changed while it was being uploaded."
+            try:
+                same = _import(self.items[index], take, self.profile).cid == self.entries[index].cid
+            except FolderError as error:
+                raise FolderChanged(changed, cause=error.cause or error.message) from error
+            if not same:
+                raise FolderChanged(changed)
         for cid in wanted:
             if cid in self.nodes:
                 take(cid, self.nodes[cid])
@@ -129,7 +143,7 @@ def scan(folder: Path, *, hidden: bool, skipped: list[int] | None = None) -> Ite
         raise FolderError(f"{folder} does not exist or cannot be read.", cause=error.strerror or "") from error
     if stat.S_ISREG(mode):
         _check(os.path.basename(top))
-        yield Item(os.path.basename(top), top, os.stat(top).st_size)
+        yield _file(top, os.path.basename(top))
         return
     if not stat.S_ISDIR(mode):
         raise FolderError(f"{folder} is neither a folder nor a file.")
@@ -147,7 +161,7 @@ def _scan(top: str, directory: str, prefix: str, hidden: bool, skipped: list[int
         with os.scandir(directory) as listing:
             entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        raise FolderError(f"{prefix or directory} cannot be read.", cause=error.strerror or "") from error
+        raise _unreadable(prefix or directory, error) from error
     empty = True
     for entry in entries:
         if not _wanted(entry.name, hidden, skipped):
@@ -160,7 +174,7 @@ def _scan(top: str, directory: str, prefix: str, hidden: bool, skipped: list[int
         elif entry.is_dir(follow_symlinks=False):
             yield from _scan(top, entry.path, path + "/", hidden, skipped, depth + 1)
         elif entry.is_file(follow_symlinks=False):
-            yield Item(path, entry.path, entry.stat(follow_symlinks=False).st_size)
+            yield _file(entry.path, path)
         else:
             raise FolderError(f"{path} is a socket, pipe or device and cannot be published.")
     if empty and prefix:
@@ -187,7 +201,10 @@ def _check(name: str, prefix: str = "") -> None:
 
 
 def _symlink(top: str, source: str, path: str) -> Item:
-    target = os.readlink(source)
+    try:
+        target = os.readlink(source)
+    except OSError as error:
+        raise _unreadable(path, error) from error
     resolved = os.path.normpath(os.path.join(os.path.dirname(source), target))
     if os.path.isabs(target) or not (resolved == top or resolved.startswith(top + os.sep)):
         raise FolderError(
@@ -199,8 +216,29 @@ def _symlink(top: str, source: str, path: str) -> Item:
 def _import(item: Item, put: Put, profile: unixfs.Profile) -> unixfs.Entry:
     if item.target is not None:
         return unixfs.symlink(item.target, put, profile)
+    # What is a file now may have become a symlink or a pipe since: follow none, wait for none.
     try:
-        with open(item.source, "rb", buffering=0) as file:
+        descriptor = os.open(item.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FolderError(f"{item.path} is no longer a file.")
             return unixfs.import_file(file.read, put, profile)
     except OSError as error:
-        raise FolderError(f"{item.path} cannot be read.", cause=error.strerror or "") from error
+        raise _unreadable(item.path, error) from error
+
+
+def _file(source: str, path: str) -> Item:
+    try:
+        return Item(path, source, os.lstat(source).st_size)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> FolderError:
+    return FolderError(f"{path} cannot be read.", cause=error.strerror or "")
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    yield path
+    while path := os.path.dirname(path):
+        yield path
