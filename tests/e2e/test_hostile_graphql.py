@@ -36,7 +36,7 @@ def fragments(count: int) -> str:
 
 
 BOMBS: dict[str, Callable[[], str]] = {
-    "depth": lambda: nested("{project{sites{data{project", 1, "}}}}") and "{sites{data" + nested("{project{sites{data", 40, "}}}", "{id}") + "}}",
+    "depth": lambda: "{sites{data" + nested("{project{sites{data", 40, "}}}", "{id}") + "}}",
     "deep braces": lambda: nested("{a", 2_000, "}", ""),
     "deep lists": lambda: "{project(where:{id:" + "[" * 1_500 + "]" * 1_500 + "}){id}}",
     "deep objects": lambda: "{project(where:" + "{id:" * 900 + "1" + "}" * 900 + "){id}}",
@@ -56,7 +56,7 @@ BOMBS: dict[str, Callable[[], str]] = {
     "costly lists": lambda: "{projects(first:100){data{sites(first:100){data{deployments(first:100){data{id}}}}}}}",
     "page of a million": lambda: "{sites(first:1000000){data{id}}}",
     "page below zero": lambda: "{sites(first:-1){data{id}}}",
-    "introspection in a loop": lambda: "{__schema{types{fields{type{fields{type{fields{type{fields{type{name}}}}}}}}}}}",
+    "introspection in a loop": lambda: "{__schema{types" + nested("{fields{type", 4, "}}", "{name}") + "}}",
 }  # fmt: skip
 
 
@@ -135,15 +135,13 @@ def test_text_of_all_kinds_ends_in_a_plain_refusal(platform: Running) -> None:
 
 
 def test_nobody_learns_the_schema(platform: Running) -> None:
+    kind = {"Content-Type": "application/json"}
     for query in ("{__schema{types{name}}}", '{__type(name:"User"){name}}'):
-        reply = platform.request(
-            "/graphql", method="POST", body=json.dumps({"query": query}).encode(), headers={"Content-Type": "application/json"}
-        ).json()  # fmt: skip
+        body = json.dumps({"query": query}).encode()
+        reply = platform.request("/graphql", method="POST", body=body, headers=kind).json()
         assert "errors" in reply
         assert not reply.get("data")
-    typo = platform.request(
-        "/graphql", method="POST", body=b'{"query":"{mee{id}}"}', headers={"Content-Type": "application/json"}
-    )
+    typo = platform.request("/graphql", method="POST", body=b'{"query":"{mee{id}}"}', headers=kind)
     assert b"Did you mean" not in typo.body
     explorer = platform.request("/graphql", headers={"Accept": "text/html"})
     assert explorer.status in (401, 403, 404, 405)
@@ -167,5 +165,3 @@ def test_limits_are_announced_and_then_kept(tmp_path_factory: pytest.TempPathFac
         assert "data" in graphql(platform, "{me{id}}"), "the owner has a limit of their own"
         seen = [post(platform, "/graphql", b'{"query":"{me{id}}"}', kind="application/json").status for _ in range(30)]
         assert seen.count(429) >= 8
-        token = hostile.graphql(platform, "{me{id}}")
-        assert token  # the command line says so, too, and does not crash
