@@ -109,7 +109,6 @@ def test_ambiguous_framing_is_refused_and_what_follows_is_not_answered(
     assert b'"ok"' not in answer
 
 
-@pytest.mark.xfail(strict=True, reason="bug 1 (SERVER): a 405 of a REST route is plain text")
 def test_a_refused_method_is_a_problem_like_any_other(platform: Running) -> None:
     for method, path in (("POST", "/auth/me"), ("DELETE", "/v1/projects/default/content/car"), ("PUT", "/")):
         reply = platform.request(path, method=method)

@@ -80,6 +80,21 @@ async def json_body(request: Request, shape: type[T], limit_bytes: int = JSON_BY
         raise InvalidInput("The body is not JSON.", detail=str(error)) from error
 
 
+class MethodRefused(InvalidInput):
+    """The address exists but not for this HTTP method; ``allow`` lists those that it takes."""
+
+    code = "method_refused"
+    number = 1112
+    http_status = 405
+    explain = (
+        "The address exists, but not for this HTTP method. The Allow header and docs/reference name the right one."
+    )
+
+    def __init__(self, method: str, allow: str) -> None:
+        super().__init__(f"{method[:20]} is not possible here.", hint=f"Use {allow}.")
+        self.allow = allow
+
+
 def problem(error: Error, request_id: str) -> Response:
     """An error as RFC 9457 ``application/problem+json``."""
     document: dict[str, Any] = {
@@ -98,6 +113,8 @@ def problem(error: Error, request_id: str) -> Response:
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    if isinstance(error, MethodRefused):
+        headers["Allow"] = error.allow
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -43,7 +44,14 @@ def _control_plane(platform: Platform) -> ASGIApp:
     router = Router([*rest_routes(), *pages.routes()], default=_Missing(), redirect_slashes=False)
 
     async def by_path(scope: Scope, receive: Receive, send: Send) -> None:
-        await (graphql if scope["path"] == "/graphql" else router)(scope, receive, send)
+        if scope["path"] == "/graphql":
+            await graphql(scope, receive, send)
+            return
+        scope["app"] = router  # under an app, Starlette raises where it would answer in plain text
+        try:
+            await router(scope, receive, send)
+        except HTTPException as refusal:
+            raise web.MethodRefused(scope["method"], (refusal.headers or {}).get("Allow", "")) from refusal
 
     return web.RequestContext(by_path, platform, auth.authenticate)
 
