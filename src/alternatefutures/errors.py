@@ -138,7 +138,7 @@ class ApiError(SdkError):
         self.kind = str(document.get("kind") or "internal")
         self.code = str(document.get("code") or self.kind)
         reference = str(document.get("reference") or "AF1000")
-        self.number = int(reference[2:]) if reference[2:].isdigit() else 1000
+        self.number = int(reference[2:]) if reference[2:].isdecimal() and len(reference) <= 10 else 1000
         self.exit_code = _EXIT_BY_KIND.get(self.kind, 1)
         self.status = status
         self.field = document.get("field")

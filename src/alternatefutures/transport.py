@@ -6,11 +6,12 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from alternatefutures.errors import ApiError, NetworkError, UsageError
+from alternatefutures.errors import ApiError, NetworkError, SdkError, UsageError
 
 if TYPE_CHECKING:
     import urllib3
@@ -22,7 +23,8 @@ _READ_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
 _RETRY_STATUSES = frozenset({429, 502, 503, 504})
-_EVENT_LINE_BYTES_MAX = 1 << 20
+_EVENT_BYTES_MAX = 1 << 20
+_FOREIGN = "Is this the address of an Alternate Futures platform?"
 
 Body = bytes | Callable[[], Iterator[bytes]]
 
@@ -36,7 +38,11 @@ class Reply:
     body: bytes
 
     def json(self) -> Any:
-        return json.loads(self.body)
+        """The body's value; a body that is not JSON comes from something that is not the platform: `ApiError`."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise _foreign("something that is not JSON", self.status) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +55,16 @@ class ServerEvent:
 
 
 class Transport:
-    """Calls to one platform at ``url`` with one ``token`` (empty: anonymous). Safe to share between threads."""
+    """Calls to one platform at ``url`` with one ``token`` (empty: anonymous). Safe to share between threads.
 
-    def __init__(self, url: str, token: str, project_id: str = "") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{url!r} is not an address of a platform.", hint="Use one like http://localhost:8787.")
-        self.url = url.rstrip("/")
-        self.token = token
-        self.project_id = project_id
+    :raises UsageError: the address, token or project cannot be ones, for example by a line break inside.
+    """
+
+    def __init__(self, url: str, token: str, project_id: str = "", *, give_up_seconds: float = GIVE_UP_SECONDS) -> None:
+        self.url = _address(url)
+        self.token = _header_value("The access token", token)
+        self.project_id = _header_value("The project", project_id)
+        self.give_up_seconds = give_up_seconds
         self._pool: urllib3.PoolManager | None = None
 
     def request(
@@ -76,7 +83,7 @@ class Transport:
         """
         import urllib3
 
-        deadline = time.monotonic() + GIVE_UP_SECONDS
+        deadline = time.monotonic() + self.give_up_seconds
         pause = _FIRST_PAUSE_SECONDS
         while True:
             wait: float | None = None
@@ -94,7 +101,7 @@ class Transport:
                 failure = ApiError(_problem(reply), status=reply.status)
                 wait = _retry_after(reply)
             left = deadline - time.monotonic()
-            wait = wait if wait is not None else pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries
+            wait = max(wait or 0.0, pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
             if wait > left:
                 raise failure if isinstance(failure, ApiError) else self._lost(failure)
             time.sleep(wait)
@@ -103,10 +110,12 @@ class Transport:
     def graphql(self, query: str, variables: dict[str, Any] | None = None, *, idempotent: bool = True) -> Any:
         """The ``data`` of a GraphQL operation; its first error is raised as `ApiError`."""
         payload = json.dumps({"query": query, "variables": variables or {}}).encode()
-        document = self.request("POST", "/graphql", body=payload, idempotent=idempotent).json()
-        if document.get("errors"):
-            first = document["errors"][0]
-            raise ApiError({"message": first.get("message"), **(first.get("extensions") or {})})
+        reply = self.request("POST", "/graphql", body=payload, idempotent=idempotent)
+        document = reply.json()
+        if isinstance(document, dict) and document.get("errors"):
+            raise ApiError(_first_error(document))
+        if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
+            raise _foreign("something that is not GraphQL", reply.status)
         return document["data"]
 
     def download(self, path: str) -> Iterator[bytes]:
@@ -114,11 +123,8 @@ class Transport:
         import urllib3
 
         try:
-            response = self._open("GET", path, None, {}, preload=False)
-            if response.status >= 400:
-                _checked(Reply(response.status, _lower(response.headers), response.data))
-            yield from response.stream(1 << 18)
-            response.release_conn()
+            with self._streamed(path, {}) as response:
+                yield from response.stream(1 << 18)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._lost(error) from error
 
@@ -131,18 +137,39 @@ class Transport:
         while True:
             try:
                 headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
-                response = self._open("GET", path, None, headers, preload=False)
-                if response.status >= 400:
-                    _checked(Reply(response.status, _lower(response.headers), response.data))
-                lost_at = None
-                for event in _parse_events(response.stream(4096, decode_content=True)):
-                    last = event.id or last
-                    yield event
+                with self._streamed(path, headers) as response:
+                    if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                        raise _foreign("something that is not a stream of events", response.status)
+                    lost_at = None
+                    for event in _parse_events(response.stream(4096, decode_content=True)):
+                        last = event.id or last
+                        yield event
+            except ApiError as error:
+                if error.status not in _RETRY_STATUSES:
+                    raise
+                failure: SdkError = error
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                lost_at = lost_at or time.monotonic()
-                if time.monotonic() - lost_at > GIVE_UP_SECONDS:
-                    raise self._lost(error) from error
+                failure = self._lost(error)
+            else:
+                failure = self._lost(ConnectionError("the stream of events ended"))
+            lost_at = lost_at or time.monotonic()
+            if time.monotonic() - lost_at > self.give_up_seconds:
+                raise failure
             time.sleep(_FIRST_PAUSE_SECONDS * 2)
+
+    @contextmanager
+    def _streamed(self, path: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """A GET whose body is read in pieces; its connection is used again only when all of it was read."""
+        response = self._open("GET", path, None, headers, preload=False)
+        try:
+            if response.status >= 400:
+                _checked(Reply(response.status, _lower(response.headers), response.data))
+            yield response
+        except BaseException:
+            response.close()
+            raise
+        finally:
+            response.release_conn()
 
     def _once(self, method: str, path: str, body: Body | None, content_type: str, headers: dict[str, str]) -> Reply:
         content = body() if callable(body) else body
@@ -193,24 +220,59 @@ def _checked(reply: Reply) -> Reply:
 
 
 def _problem(reply: Reply) -> dict[str, Any]:
-    """Our own reading of ``application/problem+json``; other bodies (a proxy's page) become a plain refusal."""
+    """Our own reading of ``application/problem+json`` and of GraphQL's errors; other bodies (a proxy's page) become a
+    plain refusal."""
     try:
         document = reply.json()
-    except ValueError:
+    except ApiError:
         document = None
+    if isinstance(document, dict) and document.get("errors"):
+        return _first_error(document)
     if not isinstance(document, dict) or "title" not in document:
         kind = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 413: "too_large", 429: "rate_limited"}
         return {
             "message": f"The address answered with HTTP {reply.status}.",
             "kind": kind.get(reply.status, "upstream" if reply.status >= 500 else "invalid_input"),
-            "hint": "Is this the address of an Alternate Futures platform?",
+            "hint": _FOREIGN,
         }
     return document | {"message": document.get("detail"), "kind": document["title"]}
 
 
+def _first_error(document: dict[str, Any]) -> dict[str, Any]:
+    errors = document["errors"]
+    first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
+    extensions = first.get("extensions")
+    return {"message": first.get("message"), **(extensions if isinstance(extensions, dict) else {})}
+
+
+def _foreign(what: str, status: int) -> ApiError:
+    return ApiError(
+        {"message": f"The address answered with {what}.", "kind": "upstream", "hint": _FOREIGN}, status=status
+    )
+
+
+def _address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:  # a port or an IPv6 address that is none
+        usable = False
+    if not usable:
+        raise UsageError(f"{url!r} is not an address of a platform.", hint="Use one like http://localhost:8787.")
+    return url.rstrip("/")
+
+
+def _header_value(what: str, text: str) -> str:
+    """``text`` without the line break that files end with."""
+    text = text.strip()
+    if not (text.isascii() and text.isprintable()):
+        raise UsageError(f"{what} holds a character that none of them has.", hint="Copy it again, without line breaks.")
+    return text
+
+
 def _retry_after(reply: Reply) -> float | None:
     text = reply.headers.get("retry-after", "")
-    return float(text) if text.isdigit() else None
+    return float(text) if text.isascii() and text.isdigit() else None
 
 
 def _lower(headers: Any) -> dict[str, str]:
@@ -226,18 +288,19 @@ def _plain(error: Exception) -> str:
 def _parse_events(pieces: Iterator[bytes]) -> Iterator[ServerEvent]:
     """Events from a ``text/event-stream`` body (HTML Living Standard, "Interpreting an event stream")."""
     pending = b""
-    identifier, kind, lines = "", "message", list[str]()
+    identifier, kind, lines, size = "", "message", list[str](), 0
     for piece in pieces:
         pending += piece
-        if len(pending) > _EVENT_LINE_BYTES_MAX:
+        if len(pending) + size > _EVENT_BYTES_MAX:
             raise NetworkError("The platform sent an event that is too large.")
         *complete, pending = pending.split(b"\n")
         for raw in complete:
+            size += len(raw)
             line = raw.decode("utf-8", "replace").rstrip("\r")
             if not line:
                 if lines:
                     yield ServerEvent(identifier, kind, _decoded("\n".join(lines)))
-                kind, lines = "message", []
+                kind, lines, size = "message", [], 0
                 continue
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
