@@ -61,7 +61,10 @@ def test_an_unknown_host_gets_no_page_and_no_cookie(platform: Running, host: str
         assert b"<html" not in answer
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-Host", "X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Original-URL", "X-Rewrite-URL"])  # fmt: skip
+FORWARDED = ["X-Forwarded-Host", "X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Original-URL", "X-Rewrite-URL"]
+
+
+@pytest.mark.parametrize("name", FORWARDED)
 def test_forwarded_headers_change_nothing(platform: Running, name: str) -> None:
     value = {"Forwarded": "host=localhost;for=1.2.3.4"}.get(name, "/" if name.endswith("URL") else "localhost")
     head = f"GET / HTTP/1.1\r\nHost: evil.example\r\n{name}: {value}\r\nConnection: close\r\n\r\n"
