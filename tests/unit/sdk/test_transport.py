@@ -2,168 +2,100 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from alternatefutures.errors import ApiError, NetworkError, UsageError
 from alternatefutures.transport import ServerEvent, Transport, segment
+from tests.support.answering import Asked, Handler, Server, drop, json_reply, reply, running, stream
 from tests.support.ports import free_port
-
-Answer = Callable[["_Handler"], None]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def _serve(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        with self.server.lock:
-            self.server.requests.append((self.command, self.path, dict(self.headers)))
-            answers = self.server.answers
-            answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        answer(self)
-
-    do_GET = do_POST = _serve
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    """Gives each answer once, the last one for ever; remembers what was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.lock = threading.Lock()
-        self.answers: list[Answer] = []
-        self.requests: list[tuple[str, str, dict[str, str]]] = []
-
-    def transport(self, *, give_up_seconds: float = 5.0, token: str = "af_live_x", project_id: str = "") -> Transport:
-        url = f"http://127.0.0.1:{self.server_address[1]}"
-        return Transport(url, token, project_id, give_up_seconds=give_up_seconds)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running() as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
-def _reply(status: int, body: bytes = b"{}", kind: str = "application/json", **headers: str) -> Answer:
-    def answer(handler: _Handler) -> None:
-        handler.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
-
-
-def _json(value: Any, status: int = 200, **headers: str) -> Answer:
-    return _reply(status, json.dumps(value).encode(), **headers)
-
-
-def _drop(handler: _Handler) -> None:
-    """The connection ends without an answer."""
-    handler.close_connection = True
-
-
-def _stream(text: str, kind: str = "text/event-stream") -> Answer:
-    """The body ends with the connection."""
-
-    def answer(handler: _Handler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Type", kind)
-        handler.send_header("Connection", "close")
-        handler.end_headers()
-        handler.wfile.write(text.encode())
-        handler.close_connection = True
-
-    return answer
+def _transport(
+    server: Server, *, give_up_seconds: float = 5.0, token: str = "af_live_x", project_id: str = ""
+) -> Transport:
+    return Transport(server.url, token, project_id, give_up_seconds=give_up_seconds)
 
 
 # --- retries --------------------------------------------------------------------------------------------------------
 
 
 def test_a_busy_platform_is_asked_again(server: Server) -> None:
-    server.answers = [_reply(503), _reply(502), _json({"ok": True})]
-    assert server.transport().request("GET", "/x").json() == {"ok": True}
+    server.answers = [reply(503), reply(502), json_reply({"ok": True})]
+    assert _transport(server).request("GET", "/x").json() == {"ok": True}
     assert len(server.requests) == 3
 
 
 def test_retry_after_is_waited_for(server: Server) -> None:
-    server.answers = [_reply(503, Retry_After="1"), _json({})]
+    server.answers = [reply(503, Retry_After="1"), json_reply({})]
     started = time.monotonic()
-    server.transport().request("GET", "/x")
+    _transport(server).request("GET", "/x")
     assert time.monotonic() - started >= 1.0
 
 
 def test_a_retry_after_beyond_the_deadline_is_not_waited_for(server: Server) -> None:
-    server.answers = [_reply(429, b"busy", "text/plain", Retry_After="3600")]
+    server.answers = [reply(429, b"busy", "text/plain", Retry_After="3600")]
     started = time.monotonic()
     with pytest.raises(ApiError) as caught:
-        server.transport().request("GET", "/x")
+        _transport(server).request("GET", "/x")
     assert time.monotonic() - started < 1.0
     assert (caught.value.kind, caught.value.exit_code) == ("rate_limited", 7)
 
 
 @pytest.mark.parametrize("value", ["0", "soon", "\u00b2", "-1", ""])
 def test_a_useless_retry_after_becomes_a_pause_of_our_own(server: Server, value: str) -> None:
-    server.answers = [_reply(503, Retry_After=value)]
+    server.answers = [reply(503, Retry_After=value)]
     with pytest.raises(ApiError):
-        server.transport(give_up_seconds=0.5).request("GET", "/x")
+        _transport(server, give_up_seconds=0.5).request("GET", "/x")
     assert 2 <= len(server.requests) <= 8, "a few tries, not a flood"
 
 
 def test_an_idempotent_call_is_repeated_after_a_dropped_connection(server: Server) -> None:
-    server.answers = [_drop, _drop, _json({"ok": True})]
-    assert server.transport().request("POST", "/x", body=b"{}").json() == {"ok": True}
+    server.answers = [drop, drop, json_reply({"ok": True})]
+    assert _transport(server).request("POST", "/x", body=b"{}").json() == {"ok": True}
     assert len(server.requests) == 3
 
 
 def test_another_call_is_not_repeated_after_a_dropped_connection(server: Server) -> None:
-    server.answers = [_drop, _json({})]
+    server.answers = [drop, json_reply({})]
     with pytest.raises(NetworkError):
-        server.transport().request("POST", "/x", body=b"{}", idempotent=False)
+        _transport(server).request("POST", "/x", body=b"{}", idempotent=False)
     assert len(server.requests) == 1
 
 
 def test_another_call_is_repeated_when_it_was_refused_unseen_but_not_after_a_gateway_error(server: Server) -> None:
-    server.answers = [_reply(503), _json({})]
-    server.transport().request("POST", "/x", body=b"{}", idempotent=False)
+    server.answers = [reply(503), json_reply({})]
+    _transport(server).request("POST", "/x", body=b"{}", idempotent=False)
     assert len(server.requests) == 2
-    server.answers = [_reply(502), _json({})]
+    server.answers = [reply(502), json_reply({})]
     with pytest.raises(ApiError) as caught:
-        server.transport().request("POST", "/x", body=b"{}", idempotent=False)
+        _transport(server).request("POST", "/x", body=b"{}", idempotent=False)
     assert caught.value.exit_code == 8
     assert len(server.requests) == 3
 
 
 def test_a_body_is_made_anew_for_each_try(server: Server) -> None:
-    server.answers = [_reply(503), _json({})]
+    server.answers = [reply(503), json_reply({})]
     made = []
 
     def body() -> Iterator[bytes]:
         made.append(True)
-        yield b""
+        yield b"con"
+        yield b"tent"
 
-    server.transport().request("POST", "/x", body=body)
+    _transport(server).request("POST", "/x", body=body)
     assert len(made) == 2
+    assert [asked.body for asked in server.requests] == [b"content", b"content"]
 
 
 def test_a_platform_that_is_away_is_given_up_after_the_deadline() -> None:
@@ -178,9 +110,9 @@ def test_a_platform_that_is_away_is_given_up_after_the_deadline() -> None:
 
 
 def test_a_platform_that_stays_busy_is_given_up_with_its_own_words(server: Server) -> None:
-    server.answers = [_json({"title": "unavailable", "detail": "Draining.", "code": "draining"}, 503)]
+    server.answers = [json_reply({"title": "unavailable", "detail": "Draining.", "code": "draining"}, 503)]
     with pytest.raises(ApiError) as caught:
-        server.transport(give_up_seconds=0.3).request("GET", "/x")
+        _transport(server, give_up_seconds=0.3).request("GET", "/x")
     assert (caught.value.message, caught.value.code, caught.value.exit_code) == ("Draining.", "draining", 8)
 
 
@@ -213,9 +145,9 @@ def test_a_problem_becomes_an_error_with_the_exit_code_of_its_kind(
         "field": "slug",
         "requestId": "req_1",
     }
-    server.answers = [_json(problem, status)]
+    server.answers = [json_reply(problem, status)]
     with pytest.raises(ApiError) as caught:
-        server.transport().request("GET", "/x")
+        _transport(server).request("GET", "/x")
     error = caught.value
     assert (error.message, error.kind, error.code, error.hint, error.field) == (
         "No.",
@@ -232,9 +164,9 @@ def test_a_problem_becomes_an_error_with_the_exit_code_of_its_kind(
     "body", [b"<h1>Not here</h1>", b"", b"[]", b'"text"', b"\xff\xfe", b'{"title"', b'{"errors": 5}']
 )
 def test_a_refusal_that_is_not_ours_is_still_an_error(server: Server, body: bytes) -> None:
-    server.answers = [_reply(404, body, "text/html")]
+    server.answers = [reply(404, body, "text/html")]
     with pytest.raises(ApiError) as caught:
-        server.transport().request("GET", "/x")
+        _transport(server).request("GET", "/x")
     assert caught.value.exit_code in (5, 70)
     assert caught.value.message
 
@@ -246,35 +178,35 @@ def test_a_reference_that_is_none_is_replaced(reference: str | None) -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b"null", b'{"hello": 1}', b"[" * 100_000])
 def test_an_address_that_speaks_no_graphql_is_named_as_such(server: Server, body: bytes) -> None:
-    server.answers = [_reply(200, body, "text/html")]
+    server.answers = [reply(200, body, "text/html")]
     with pytest.raises(ApiError) as caught:
-        server.transport().graphql("{ me { id } }")
+        _transport(server).graphql("{ me { id } }")
     assert caught.value.exit_code == 8
     assert "Alternate Futures platform?" in caught.value.hint
 
 
 def test_a_redirect_is_not_followed_with_the_token(server: Server) -> None:
-    server.answers = [_reply(302, b"", Location="/elsewhere")]
+    server.answers = [reply(302, b"", Location="/elsewhere")]
     with pytest.raises(ApiError):
-        server.transport().graphql("{ me { id } }")
-    assert [path for _, path, _ in server.requests] == ["/graphql"]
+        _transport(server).graphql("{ me { id } }")
+    assert [asked.path for asked in server.requests] == ["/graphql"]
 
 
 # --- GraphQL --------------------------------------------------------------------------------------------------------
 
 
 def test_graphql_gives_the_data(server: Server) -> None:
-    server.answers = [_json({"data": {"me": {"id": "u"}}})]
-    assert server.transport().graphql("{ me { id } }") == {"me": {"id": "u"}}
+    server.answers = [json_reply({"data": {"me": {"id": "u"}}})]
+    assert _transport(server).graphql("{ me { id } }") == {"me": {"id": "u"}}
 
 
 @pytest.mark.parametrize("status", [200, 400, 401])
 def test_the_first_graphql_error_is_raised(server: Server, status: int) -> None:
     extensions = {"code": "SLUG_TAKEN", "kind": "conflict", "reference": "AF4002", "hint": "Take another."}
     errors = [{"message": "The slug is taken.", "extensions": extensions}, {"message": "second"}]
-    server.answers = [_json({"data": None, "errors": errors}, status)]
+    server.answers = [json_reply({"data": None, "errors": errors}, status)]
     with pytest.raises(ApiError) as caught:
-        server.transport().graphql("mutation { x }")
+        _transport(server).graphql("mutation { x }")
     error = caught.value
     assert (error.message, error.code, error.reference) == ("The slug is taken.", "SLUG_TAKEN", "AF4002")
     assert (error.hint, error.exit_code) == ("Take another.", 6)
@@ -282,19 +214,19 @@ def test_the_first_graphql_error_is_raised(server: Server, status: int) -> None:
 
 @pytest.mark.parametrize("errors", [[{"message": "x"}], [{"message": "x", "extensions": None}], ["x"], {"a": 1}])
 def test_graphql_errors_without_extensions_are_errors_too(server: Server, errors: Any) -> None:
-    server.answers = [_json({"errors": errors})]
+    server.answers = [json_reply({"errors": errors})]
     with pytest.raises(ApiError):
-        server.transport().graphql("{ x }")
+        _transport(server).graphql("{ x }")
 
 
 # --- what is sent ---------------------------------------------------------------------------------------------------
 
 
 def test_token_and_project_are_sent_and_an_anonymous_call_sends_neither(server: Server) -> None:
-    server.answers = [_json({})]
-    server.transport(token="af_live_1\n", project_id="prj_1").request("GET", "/x")
-    server.transport(token="").request("GET", "/x")
-    (_, _, signed), (_, _, anonymous) = server.requests
+    server.answers = [json_reply({})]
+    _transport(server, token="af_live_1\n", project_id="prj_1").request("GET", "/x")
+    _transport(server, token="").request("GET", "/x")
+    signed, anonymous = (asked.headers for asked in server.requests)
     assert (signed["Authorization"], signed["X-Project-Id"]) == ("Bearer af_live_1", "prj_1")
     assert "Authorization" not in anonymous
     assert "X-Project-Id" not in anonymous
@@ -323,7 +255,7 @@ def test_a_segment_cannot_leave_its_place() -> None:
 
 
 def test_a_download_that_is_cut_is_an_error_and_not_a_short_file(server: Server) -> None:
-    def cut(handler: _Handler) -> None:
+    def cut(handler: Handler, _asked: Asked) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
@@ -332,13 +264,13 @@ def test_a_download_that_is_cut_is_an_error_and_not_a_short_file(server: Server)
 
     server.answers = [cut]
     with pytest.raises(NetworkError):
-        list(server.transport().download("/x"))
+        list(_transport(server).download("/x"))
 
 
 def test_a_refused_download_is_an_api_error(server: Server) -> None:
-    server.answers = [_json({"title": "not_found", "detail": "No such CID."}, 404)]
+    server.answers = [json_reply({"title": "not_found", "detail": "No such CID."}, 404)]
     with pytest.raises(ApiError, match="No such CID") as caught:
-        list(server.transport().download("/x"))
+        list(_transport(server).download("/x"))
     assert caught.value.exit_code == 5
 
 
@@ -346,7 +278,7 @@ def test_a_refused_download_is_an_api_error(server: Server) -> None:
 
 
 def _take(transport: Transport, count: int, *, after: str = "") -> list[ServerEvent]:
-    with closing(transport.events("/events", after=after)) as events:
+    with closing(transport.events("/events", after=after)) as events:  # type: ignore[type-var]
         return [next(events) for _ in range(count)]
 
 
@@ -354,8 +286,8 @@ def test_events_are_read_with_ids_kinds_and_data(server: Server) -> None:
     text = (
         ': hello\n\nid: 1\nevent: log\ndata: {"a": 1}\n\nid:2\r\ndata: two\r\ndata: lines\r\n\r\nretry: 5\n\ndata\n\n'
     )
-    server.answers = [_stream(text + "data: last\n\n")]
-    assert _take(server.transport(), 4) == [
+    server.answers = [stream(text + "data: last\n\n")]
+    assert _take(_transport(server), 4) == [
         ServerEvent("1", "log", {"a": 1}),
         ServerEvent("2", "message", "two\nlines"),
         ServerEvent("2", "message", ""),
@@ -364,38 +296,38 @@ def test_events_are_read_with_ids_kinds_and_data(server: Server) -> None:
 
 
 def test_an_event_that_was_cut_off_is_not_given_and_the_stream_goes_on_after_the_last_whole_one(server: Server) -> None:
-    server.answers = [_stream("id: 7\ndata: 7\n\nid: 8\ndata: ha"), _stream("id: 8\ndata: 8\n\n")]
-    assert [event.data for event in _take(server.transport(), 2, after="6")] == [7, 8]
-    assert [headers["Last-Event-ID"] for _, _, headers in server.requests] == ["6", "7"]
+    server.answers = [stream("id: 7\ndata: 7\n\nid: 8\ndata: ha"), stream("id: 8\ndata: 8\n\n")]
+    assert [event.data for event in _take(_transport(server), 2, after="6")] == [7, 8]
+    assert [asked.headers["Last-Event-ID"] for asked in server.requests] == ["6", "7"]
 
 
 def test_a_stream_survives_a_restart_of_the_platform(server: Server) -> None:
-    server.answers = [_stream("id: 1\ndata: 1\n\n"), _drop, _reply(503), _stream("id: 2\ndata: 2\n\n")]
-    assert [event.data for event in _take(server.transport(), 2)] == [1, 2]
+    server.answers = [stream("id: 1\ndata: 1\n\n"), drop, reply(503), stream("id: 2\ndata: 2\n\n")]
+    assert [event.data for event in _take(_transport(server), 2)] == [1, 2]
 
 
 def test_a_stream_is_given_up_when_the_platform_stays_away(server: Server) -> None:
-    server.answers = [_stream("id: 1\ndata: 1\n\n"), _drop]
+    server.answers = [stream("id: 1\ndata: 1\n\n"), drop]
     with pytest.raises(NetworkError) as caught:
-        _take(server.transport(give_up_seconds=0.5), 2)
+        _take(_transport(server, give_up_seconds=0.5), 2)
     assert caught.value.exit_code == 8
 
 
 def test_a_refused_stream_is_not_tried_again(server: Server) -> None:
-    server.answers = [_json({"title": "forbidden", "detail": "No."}, 403)]
+    server.answers = [json_reply({"title": "forbidden", "detail": "No."}, 403)]
     with pytest.raises(ApiError, match="No"):
-        _take(server.transport(), 1)
+        _take(_transport(server), 1)
     assert len(server.requests) == 1
 
 
 def test_a_page_is_not_a_stream(server: Server) -> None:
-    server.answers = [_stream("data: <html>\n\n", kind="text/html")]
+    server.answers = [stream("data: <html>\n\n", kind="text/html")]
     with pytest.raises(ApiError, match="not a stream of events"):
-        _take(server.transport(), 1)
+        _take(_transport(server), 1)
 
 
 @pytest.mark.parametrize("text", ["data: " + "x" * (1 << 21), ("data: " + "x" * 1000 + "\n") * 2000])
 def test_an_event_without_end_is_refused(server: Server, text: str) -> None:
-    server.answers = [_stream(text)]
+    server.answers = [stream(text)]
     with pytest.raises(NetworkError, match="too large"):
-        _take(server.transport(), 1)
+        _take(_transport(server), 1)
