@@ -96,4 +96,6 @@ class SiteBusy(Conflict):
 class DiskFull(Unavailable):
     code = "disk_full"
     number = 4013
+    http_status = 507  # and not 503, which clients take for a reason to try again at once
+    retryable = False
     explain = "The disk has less free space than AF_DISK_FREE_BYTES_MIN. Free some, or run `af storage gc`."

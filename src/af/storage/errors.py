@@ -48,6 +48,8 @@ class StorageFull(Unavailable):
 
     code = "storage_full"
     number = 3003
+    http_status = 507  # and not 503, which clients take for a reason to try again at once
+    retryable = False
     explain = (
         "The disk that holds blocks has less free space than AF_DISK_FREE_BYTES_MIN, so uploads are refused. What is "
         "stored keeps being served. Free some space, delete sites or pins and run `af storage gc`."
