@@ -1,51 +1,19 @@
-"""Entry point of ``af``. Starting must stay cheap: click and nothing else is imported before a verb is chosen."""
+"""Entry point of ``af``. Starting must stay cheap: the version needs no click, a verb nothing but click and itself."""
 
 from __future__ import annotations
 
 import sys
 
-import click
-
 import af
-from af.cli.frame import Group, State, run
-
-VERBS: dict[str, tuple[str, str, str]] = {
-    # name: (section, module:attribute, one line of help)
-    "up": ("Platform", "af.cli.up:up", "Start the whole platform on this machine."),
-    "serve": ("Platform", "af.cli.up:serve", "Start one part of the platform (gateway, api, worker)."),
-    "doctor": ("Platform", "af.cli.up:doctor", "Check this machine and say what to mend."),
-    "deploy": ("Sites", "af.cli.deploy:deploy", "Put a folder live."),
-    "rollback": ("Sites", "af.cli.deploy:rollback", "Go back to an earlier deployment."),
-    "promote": ("Sites", "af.cli.deploy:promote", "Make a deployment the one that visitors see."),
-    "diff": ("Sites", "af.cli.deploy:diff", "Show what changed between two deployments."),
-    "logs": ("Sites", "af.cli.deploy:logs", "Show what happened to a deployment."),
-    "open": ("Sites", "af.cli.deploy:open_site", "Open a site in the browser."),
-    "sites": ("Sites", "af.cli.sites:sites", "List, create, rename and delete sites."),
-    "storage": ("Content", "af.cli.storage:storage", "Store and fetch content by CID."),
-    "login": ("Account", "af.cli.login:login", "Sign in with a token."),
-    "logout": ("Account", "af.cli.login:logout", "Forget the token of a profile."),
-    "whoami": ("Account", "af.cli.login:whoami", "Show who you are, and where."),
-    "projects": ("Account", "af.cli.projects:projects", "List, create, choose and delete projects."),
-    "tokens": ("Account", "af.cli.tokens:tokens", "Create, list and revoke access tokens."),
-    "explain": ("Help", "af.cli.explain:explain", "Explain an error code such as AF4001."),
-    "completion": ("Help", "af.cli.explain:completion", "Print a shell's completion script."),
-}
-
-
-@click.group(cls=Group, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(af.__version__, "-V", "--version", message="af %(version)s")
-@click.pass_context
-def cli(context: click.Context) -> None:
-    """Alternate Futures: a cloud that you own.
-
-    \b
-    af up              start the platform on this machine
-    af deploy ./site   put a folder live
-    """
-    context.ensure_object(State)
 
 
 def main() -> None:
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        sys.stdout.write(f"af {af.__version__}\n")
+        return
+    from af.cli.frame import run
+    from af.cli.root import cli
+
     sys.exit(run(cli, sys.argv[1:]))
 
 

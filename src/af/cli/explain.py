@@ -44,7 +44,7 @@ def completion(state: State, shell: str) -> None:
     """Print the completion script of SHELL, for example: source <(af completion bash)"""
     from click.shell_completion import get_completion_class
 
-    from af.cli.__main__ import cli
+    from af.cli.root import cli
 
     kind = get_completion_class(shell)
     assert kind is not None, "the choices above are what click supports"

@@ -16,7 +16,7 @@ import click
 import af
 import alternatefutures
 from af import api
-from af.cli.__main__ import cli
+from af.cli.root import cli
 from af.core import settings
 from af.core.errors import every_error
 from af.core.metrics import CATALOGUE
