@@ -230,6 +230,7 @@ class Client:
             uploaded=uploaded,
             duration_ms=round((time.monotonic() - started) * 1000),
             hidden_skipped=plan.hidden_skipped,
+            case_clashes=plan.case_clashes,
         )
 
     # Content

@@ -45,7 +45,8 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class DeployResult:
-    """The outcome of `Client.deploy`; ``root`` was computed here and equals ``deployment.cid``."""
+    """The outcome of `Client.deploy`; ``root`` was computed here and equals ``deployment.cid``. ``case_clashes`` are
+    groups of paths that differ by case only."""
 
     site: Site
     deployment: Deployment
@@ -55,6 +56,7 @@ class DeployResult:
     uploaded: Uploaded
     duration_ms: int
     hidden_skipped: int
+    case_clashes: list[tuple[str, ...]]
 
 
 Report = Callable[[Progress], None]

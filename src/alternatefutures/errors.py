@@ -130,6 +130,18 @@ class ConfigError(SdkError):
     explain = "A configuration file (af.json, af.toml, fleek.config.json or the credentials file) is not valid."
 
 
+class UnexpectedReply(SdkError):
+    """What answered does not speak as the platform does."""
+
+    code = "unexpected_reply"
+    number = 9010
+    exit_code = 8
+    explain = (
+        "Something answered at the address, but not as an Alternate Futures platform does: another program, a proxy's "
+        "page, or a redirect. Check AF_API_URL and the active profile (`af whoami`)."
+    )
+
+
 class ApiError(SdkError):
     """The platform refused. ``kind`` is one of the closed set of error kinds, ``code`` the precise reason."""
 

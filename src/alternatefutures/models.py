@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 Model = TypeVar("Model")
 
@@ -31,6 +31,21 @@ class Project:
     createdAt: str  # noqa: N815 - wire names, so that --json needs no translation
 
 
+class DeploymentError(TypedDict):
+    """Why a deployment failed."""
+
+    code: str | None
+    message: str | None
+
+
+class RejectedRule(TypedDict):
+    """A line of ``_redirects`` or ``_headers`` that means nothing; ``line`` counts from 1."""
+
+    line: int
+    text: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     id: str
@@ -44,8 +59,8 @@ class Deployment:
     bytes: int | None
     message: str | None
     createdAt: str  # noqa: N815
-    error: dict[str, Any] | None
-    rejectedRules: list[dict[str, Any]]  # noqa: N815
+    error: DeploymentError | None
+    rejectedRules: list[RejectedRule]  # noqa: N815
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,79 @@ class Pin:
     createdAt: str  # noqa: N815
 
 
+class FileSize(TypedDict):
+    path: str
+    bytes: int
+
+
+class FileChange(TypedDict):
+    path: str
+    bytesBefore: int
+    bytesAfter: int
+
+
+DeploymentDiff = TypedDict(
+    "DeploymentDiff",
+    {
+        "from": str,
+        "to": str,
+        "added": list[FileSize],
+        "removed": list[FileSize],
+        "changed": list[FileChange],
+        "headersAdded": list[str],
+        "headersRemoved": list[str],
+        "redirectsAdded": list[str],
+        "redirectsRemoved": list[str],
+        "truncated": bool,
+    },
+)
+"""What changed between two deployments; the lists are cut when ``truncated``."""
+
+
+class LogEntry(TypedDict):
+    """One line of a deployment's log."""
+
+    timestamp: str
+    level: str
+    message: str
+
+
+class ImportReceipt(TypedDict):
+    """What a CAR brought: ``newBlocks`` of ``blocks`` were not held; ``complete``: all below the roots is there."""
+
+    roots: list[str]
+    blocks: int
+    newBlocks: int
+    bytes: int
+    complete: bool
+
+
+class StorageStats(TypedDict):
+    """The whole block store; ``deadBytes`` can be reclaimed."""
+
+    blocks: int
+    bytes: int
+    segments: int
+    deadBytes: int
+
+
+class Collected(TypedDict):
+    """What a garbage collection removed, or would remove on a dry run."""
+
+    dryRun: bool
+    blocks: int
+    bytes: int
+    freedBytes: int
+
+
+class Scrubbed(TypedDict):
+    """How much was hashed again, and the CIDs of the blocks that are damaged."""
+
+    blocks: int
+    bytes: int
+    corrupt: list[str]
+
+
 def build(model: type[Model], document: dict[str, Any]) -> Model:
     """``model`` from a GraphQL object; fields that the model does not know are left out."""
     known = {f.name for f in fields(model)}  # type: ignore[arg-type]
@@ -93,3 +181,14 @@ def build(model: type[Model], document: dict[str, Any]) -> Model:
 def as_document(model: Any) -> dict[str, Any]:
     """A model as the object that ``--json`` prints."""
     return asdict(model)
+
+
+def whole(value: Any) -> Any:
+    """A GraphQL answer with its sizes and counts as integers, at any depth; they travel as Float."""
+    if isinstance(value, float):
+        return int(value)
+    if isinstance(value, list):
+        return [whole(one) for one in value]
+    if isinstance(value, dict):
+        return {name: whole(one) for name, one in value.items()}
+    return value

@@ -1,30 +1,39 @@
-"""HTTP to the platform: one pooled client, JSON and GraphQL in and out, retries with a deadline, server-sent events."""
+"""HTTP to the platform: one pooled client, JSON and GraphQL in and out, retries while it is away, server-sent events."""
 
 from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from alternatefutures.errors import ApiError, NetworkError, SdkError, UsageError
+from alternatefutures import eventstream
+from alternatefutures.errors import ApiError, NetworkError, UnexpectedReply, UsageError
+from alternatefutures.eventstream import ServerEvent
 
 if TYPE_CHECKING:
     import urllib3
 
 GIVE_UP_SECONDS = 20.0
 """How long a call keeps trying after the platform was lost (DESIGN §3.2)."""
+READ_SECONDS = 20.0
+"""How long an answer may take when nothing but a look-up is asked for."""
+LONG_SECONDS = 120.0
+"""How long an answer may take when the platform must check or store something first."""
+HOURS_SECONDS = 4 * 3600.0
+"""For what reads everything that is stored."""
+PIECE_BYTES = 1 << 18
+"""Bodies are sent in pieces of at most this size, so that a slow line makes progress within `_SEND_SECONDS`."""
 _CONNECT_SECONDS = 5.0
-_READ_SECONDS = 120.0
+_SEND_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
 _RETRY_STATUSES = frozenset({429, 502, 503, 504})
-_EVENT_BYTES_MAX = 1 << 20
-_FOREIGN = "Is this the address of an Alternate Futures platform?"
+_UNHEARD_STATUSES = frozenset({429, 503})
 
 Body = bytes | Callable[[], Iterator[bytes]]
 
@@ -38,34 +47,45 @@ class Reply:
     body: bytes
 
     def json(self) -> Any:
-        """The body's value; a body that is not JSON comes from something that is not the platform: `ApiError`."""
+        """:raises UnexpectedReply: the body is not JSON, so this is not the platform."""
         try:
             return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise _foreign("something that is not JSON", self.status) from error
+        except ValueError as error:
+            raise UnexpectedReply("The address answered with something that is not JSON.", hint=_NOT_US) from error
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
-    """One server-sent event."""
-
-    id: str
-    kind: str
-    data: Any
+_NOT_US = "Is AF_API_URL, or the active profile (`af whoami`), the address of an Alternate Futures platform?"
 
 
 class Transport:
     """Calls to one platform at ``url`` with one ``token`` (empty: anonymous). Safe to share between threads.
 
-    :raises UsageError: the address, token or project cannot be ones, for example by a line break inside.
+    ``refresh`` returns the newest token that is known; it is asked when the platform no longer takes the present one.
     """
 
-    def __init__(self, url: str, token: str, project_id: str = "", *, give_up_seconds: float = GIVE_UP_SECONDS) -> None:
-        self.url = _address(url)
-        self.token = _header_value("The access token", token)
-        self.project_id = _header_value("The project", project_id)
-        self.give_up_seconds = give_up_seconds
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        project_id: str = "",
+        *,
+        refresh: Callable[[], str] | None = None,
+        give_up_seconds: float = GIVE_UP_SECONDS,
+    ) -> None:
+        self.url = _checked_url(url)
+        self.token = _checked_header(token, "The access token")
+        self.project_id = _checked_header(project_id, "The project id")
+        self._refresh = refresh
+        self._give_up_seconds = give_up_seconds
         self._pool: urllib3.PoolManager | None = None
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Close the connections; calls that wait to try again give up."""
+        self._closed.set()
+        if self._pool is not None:
+            self._pool.clear()
 
     def request(
         self,
@@ -74,128 +94,165 @@ class Transport:
         *,
         body: Body | None = None,
         content_type: str = "application/json",
-        headers: dict[str, str] | None = None,
+        length_bytes: int | None = None,
         idempotent: bool = True,
+        read_seconds: float = LONG_SECONDS,
     ) -> Reply:
         """One call, retried while the platform is away or busy; raises `ApiError` for a refusal.
 
-        A call that is not ``idempotent`` is repeated only when it certainly was not received.
+        A body that is a function is called for each attempt; ``length_bytes`` is its size, when known. A call that is
+        not ``idempotent`` is repeated only when it certainly was not received.
+
+        :raises NetworkError: the platform was away for too long.
         """
-        import urllib3
+        headers = {"Content-Type": content_type} if body is not None else {}
+        if length_bytes is not None:
+            headers["Content-Length"] = str(length_bytes)
 
-        deadline = time.monotonic() + self.give_up_seconds
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            wait: float | None = None
-            try:
-                reply = self._once(method, path, body, content_type, headers or {})
-            except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-                failure: Exception = error
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                if not idempotent:
-                    raise self._lost(error) from error
-                failure = error
-            else:
-                if reply.status not in _RETRY_STATUSES or not (idempotent or reply.status in (429, 503)):
-                    return _checked(reply)
-                failure = ApiError(_problem(reply), status=reply.status)
-                wait = _retry_after(reply)
-            left = deadline - time.monotonic()
-            wait = max(wait or 0.0, pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
-            if wait > left:
-                raise failure if isinstance(failure, ApiError) else self._lost(failure)
-            time.sleep(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        def attempt() -> Reply:
+            content = body() if callable(body) else body
+            response = self._open(method, path, content, headers, preload=True, read_seconds=read_seconds)
+            return Reply(response.status, _lower(response.headers), response.data)
 
-    def graphql(self, query: str, variables: dict[str, Any] | None = None, *, idempotent: bool = True) -> Any:
+        return self._persist(attempt, idempotent=idempotent)
+
+    def graphql(
+        self,
+        query: str,
+        variables: dict[str, Any] | None = None,
+        *,
+        idempotent: bool = True,
+        read_seconds: float | None = None,
+    ) -> Any:
         """The ``data`` of a GraphQL operation; its first error is raised as `ApiError`."""
         payload = json.dumps({"query": query, "variables": variables or {}}).encode()
-        reply = self.request("POST", "/graphql", body=payload, idempotent=idempotent)
-        document = reply.json()
-        if isinstance(document, dict) and document.get("errors"):
-            raise ApiError(_first_error(document))
-        if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
-            raise _foreign("something that is not GraphQL", reply.status)
-        return document["data"]
+        seconds = read_seconds or (READ_SECONDS if query.startswith("query") else LONG_SECONDS)
+
+        def call() -> Any:
+            reply = self.request("POST", "/graphql", body=payload, idempotent=idempotent, read_seconds=seconds)
+            document = reply.json()
+            if not isinstance(document, dict) or not ("errors" in document or "data" in document):
+                raise UnexpectedReply("The address answered with something that is not GraphQL.", hint=_NOT_US)
+            if document.get("errors"):
+                raise ApiError(_graphql_problem(document["errors"][0]))
+            return document["data"]
+
+        return self._as_known(call)
 
     def download(self, path: str) -> Iterator[bytes]:
-        """The body of a GET in pieces; for content, which may be large."""
+        """The body of a GET in pieces; for content, which may be large. Begins over only while nothing has come."""
         import urllib3
 
+        response = self._persist(lambda: self._stream(path, {}))
         try:
-            with self._streamed(path, {}) as response:
-                yield from response.stream(1 << 18)
+            yield from response.stream(PIECE_BYTES)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._lost(error) from error
+            raise NetworkError(
+                "The platform went away in the middle of the answer.", cause=_plain(error), hint="Run it again."
+            ) from error
+        finally:
+            response.close()
 
     def events(self, path: str, *, after: str = "") -> Iterator[ServerEvent]:
         """Server-sent events, reconnecting with ``Last-Event-ID`` until the platform is away for too long."""
         import urllib3
 
         last = after
-        lost_at: float | None = None
         while True:
+            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+            response = self._persist(lambda headers=headers: self._stream(path, headers))  # type: ignore[misc]
             try:
-                headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
-                with self._streamed(path, headers) as response:
-                    if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
-                        raise _foreign("something that is not a stream of events", response.status)
-                    lost_at = None
-                    for event in _parse_events(response.stream(4096, decode_content=True)):
-                        last = event.id or last
-                        yield event
-            except ApiError as error:
-                if error.status not in _RETRY_STATUSES:
-                    raise
-                failure: SdkError = error
+                for event in eventstream.parse(response.stream(4096, decode_content=True)):
+                    last = event.id or last
+                    yield event
+            except (urllib3.exceptions.HTTPError, OSError):
+                pass  # cut: connect again
+            finally:
+                response.close()
+            self._pause(_FIRST_PAUSE_SECONDS * 2)
+
+    def _persist(self, attempt: Callable[[], Any], *, idempotent: bool = True) -> Any:
+        """``attempt`` until it is answered; the clock of giving up runs from the moment the platform was lost."""
+        import urllib3
+
+        lost_at: float | None = None
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            began = time.monotonic()
+            wait: float | None = None
+            try:
+                reply = self._as_known(lambda: _answered(attempt(), idempotent))
+            except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+                failure: Exception = error
+            except urllib3.exceptions.ReadTimeoutError as error:
+                raise self._lost(error) from error  # it had its time; asking again would double it
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                failure = self._lost(error)
+                if not idempotent:
+                    raise self._lost(error) from error
+                failure = error
+            except _Busy as busy:
+                failure, wait = busy.refusal, busy.wait_seconds
             else:
-                failure = self._lost(ConnectionError("the stream of events ended"))
-            lost_at = lost_at or time.monotonic()
-            if time.monotonic() - lost_at > self.give_up_seconds:
-                raise failure
-            time.sleep(_FIRST_PAUSE_SECONDS * 2)
+                return reply
+            now = time.monotonic()
+            if lost_at is None or now - began > self._give_up_seconds:
+                lost_at = now  # it was there just now
+            wait = wait if wait is not None else pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries
+            if now + wait - lost_at > self._give_up_seconds or self._pause(wait):
+                raise failure if isinstance(failure, ApiError) else self._lost(failure)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
-    @contextmanager
-    def _streamed(self, path: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """A GET whose body is read in pieces; its connection is used again only when all of it was read."""
-        response = self._open("GET", path, None, headers, preload=False)
+    def _as_known(self, call: Callable[[], Any]) -> Any:
+        """``call``, once more when the token was refused and a newer one is known."""
+        used = self.token
         try:
-            if response.status >= 400:
-                _checked(Reply(response.status, _lower(response.headers), response.data))
-            yield response
-        except BaseException:
-            response.close()
-            raise
-        finally:
-            response.release_conn()
+            return call()
+        except ApiError as error:
+            if error.kind != "unauthenticated" or not self._renewed(used):
+                raise
+            return call()
 
-    def _once(self, method: str, path: str, body: Body | None, content_type: str, headers: dict[str, str]) -> Reply:
-        content = body() if callable(body) else body
-        if body is not None:
-            headers = headers | {"Content-Type": content_type}
-        response = self._open(method, path, content, headers, preload=True)
-        return Reply(response.status, _lower(response.headers), response.data)
+    def _renewed(self, used: str) -> bool:
+        with self._lock:  # several uploads may be refused at once
+            if self.token == used and self._refresh is not None:
+                self.token = _checked_header(self._refresh(), "The access token")
+            return self.token != used
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; true when the transport was closed meanwhile."""
+        return self._closed.wait(seconds)
+
+    def _stream(self, path: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        return self._open("GET", path, None, headers, preload=False, read_seconds=LONG_SECONDS)
 
     def _open(
-        self, method: str, path: str, body: bytes | Iterator[bytes] | None, headers: dict[str, str], *, preload: bool
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterator[bytes] | None,
+        headers: dict[str, str],
+        *,
+        preload: bool,
+        read_seconds: float,
     ) -> urllib3.BaseHTTPResponse:
         import urllib3
 
-        if self._pool is None:
-            self._pool = urllib3.PoolManager(maxsize=8, retries=False)
+        with self._lock:
+            if self._pool is None:
+                self._pool = urllib3.PoolManager(maxsize=8, retries=False)
         sent = {"Accept": "application/json", "User-Agent": "af-python"} | headers
         if self.token:
             sent["Authorization"] = f"Bearer {self.token}"
         if self.project_id:
             sent["X-Project-Id"] = self.project_id
+        # urllib3 applies the connect timeout to each send, too.
+        connect = _CONNECT_SECONDS if body is None or isinstance(body, bytes) else _SEND_SECONDS
         return self._pool.request(
             method,
             self.url + path,
             body=body,
             headers=sent,
-            timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+            timeout=urllib3.Timeout(connect=connect, read=read_seconds),
             preload_content=preload,
             redirect=False,
         )
@@ -208,71 +265,64 @@ class Transport:
         )
 
 
+class _Busy(Exception):
+    """The platform asks to be asked later."""
+
+    def __init__(self, refusal: ApiError, wait_seconds: float | None) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+        self.wait_seconds = wait_seconds
+
+
 def segment(text: str) -> str:
     """``text`` as one segment of a path."""
     return quote(text, safe="")
 
 
-def _checked(reply: Reply) -> Reply:
-    if reply.status < 400:
+def _answered(reply: Any, idempotent: bool) -> Any:
+    """A `Reply` or an open response, when it is one of success; otherwise raises what it means."""
+    if reply.status < 300:
         return reply
-    raise ApiError(_problem(reply), status=reply.status)
+    if not isinstance(reply, Reply):
+        reply = Reply(reply.status, _lower(reply.headers), reply.data)
+    if reply.status < 400:
+        where = reply.headers.get("location", "elsewhere")
+        raise UnexpectedReply(f"The address answered with a redirect to {where}.", hint="Use that address instead.")
+    refusal = ApiError(_problem(reply), status=reply.status)
+    if reply.status in (_RETRY_STATUSES if idempotent else _UNHEARD_STATUSES):
+        raise _Busy(refusal, _retry_after(reply))
+    raise refusal
 
 
 def _problem(reply: Reply) -> dict[str, Any]:
-    """Our own reading of ``application/problem+json`` and of GraphQL's errors; other bodies (a proxy's page) become a
-    plain refusal."""
+    """Our own reading of ``application/problem+json``; other bodies (a proxy's page) become a plain refusal."""
     try:
-        document = reply.json()
-    except ApiError:
+        document = json.loads(reply.body)
+    except ValueError:
         document = None
-    if isinstance(document, dict) and document.get("errors"):
-        return _first_error(document)
+    if isinstance(document, dict) and isinstance(document.get("errors"), list) and document["errors"]:
+        return _graphql_problem(document["errors"][0])
     if not isinstance(document, dict) or "title" not in document:
         kind = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 413: "too_large", 429: "rate_limited"}
         return {
             "message": f"The address answered with HTTP {reply.status}.",
             "kind": kind.get(reply.status, "upstream" if reply.status >= 500 else "invalid_input"),
-            "hint": _FOREIGN,
+            "hint": _NOT_US,
         }
     return document | {"message": document.get("detail"), "kind": document["title"]}
 
 
-def _first_error(document: dict[str, Any]) -> dict[str, Any]:
-    errors = document["errors"]
-    first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
-    extensions = first.get("extensions")
-    return {"message": first.get("message"), **(extensions if isinstance(extensions, dict) else {})}
-
-
-def _foreign(what: str, status: int) -> ApiError:
-    return ApiError(
-        {"message": f"The address answered with {what}.", "kind": "upstream", "hint": _FOREIGN}, status=status
-    )
-
-
-def _address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
-    except ValueError:  # a port or an IPv6 address that is none
-        usable = False
-    if not usable:
-        raise UsageError(f"{url!r} is not an address of a platform.", hint="Use one like http://localhost:8787.")
-    return url.rstrip("/")
-
-
-def _header_value(what: str, text: str) -> str:
-    """``text`` without the line break that files end with."""
-    text = text.strip()
-    if not (text.isascii() and text.isprintable()):
-        raise UsageError(f"{what} holds a character that none of them has.", hint="Copy it again, without line breaks.")
-    return text
+def _graphql_problem(error: Any) -> dict[str, Any]:
+    if not isinstance(error, dict):
+        return {"message": str(error)}
+    extensions = error.get("extensions")
+    return {"message": error.get("message")} | (extensions if isinstance(extensions, dict) else {})
 
 
 def _retry_after(reply: Reply) -> float | None:
+    """Seconds; the form with a date is left to our own pauses."""
     text = reply.headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() else None
+    return float(text) if text.isdecimal() else None
 
 
 def _lower(headers: Any) -> dict[str, str]:
@@ -281,39 +331,31 @@ def _lower(headers: Any) -> dict[str, str]:
 
 def _plain(error: Exception) -> str:
     """The innermost reason of urllib3's nested errors, without object addresses."""
-    text = str(error)
+    inner: BaseException = error
+    while (deeper := inner.__cause__ or inner.__context__) is not None:
+        inner = deeper
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    text = str(inner)
     return text.rsplit(": ", 1)[-1] if ": " in text else text
 
 
-def _parse_events(pieces: Iterator[bytes]) -> Iterator[ServerEvent]:
-    """Events from a ``text/event-stream`` body (HTML Living Standard, "Interpreting an event stream")."""
-    pending = b""
-    identifier, kind, lines, size = "", "message", list[str](), 0
-    for piece in pieces:
-        pending += piece
-        if len(pending) + size > _EVENT_BYTES_MAX:
-            raise NetworkError("The platform sent an event that is too large.")
-        *complete, pending = pending.split(b"\n")
-        for raw in complete:
-            size += len(raw)
-            line = raw.decode("utf-8", "replace").rstrip("\r")
-            if not line:
-                if lines:
-                    yield ServerEvent(identifier, kind, _decoded("\n".join(lines)))
-                kind, lines, size = "message", [], 0
-                continue
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if name == "id":
-                identifier = value
-            elif name == "event":
-                kind = value
-            elif name == "data":
-                lines.append(value)
-
-
-def _decoded(text: str) -> Any:
+def _checked_url(url: str) -> str:
     try:
-        return json.loads(text)
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        return text
+        good = False
+    if not good or parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError(f"{url!r} is not an address of a platform.", hint="Use one like http://localhost:8787.")
+    return url.rstrip("/")
+
+
+def _checked_header(text: str, what: str) -> str:
+    """``text`` without the white space around it, fit for a header; never shown, since it may be a secret."""
+    text = text.strip()
+    if not (text.isascii() and text.isprintable()):
+        raise UsageError(f"{what} holds characters that none of ours has.", hint="Copy it again, whole.")
+    return text
+
+

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from alternatefutures import Client, Deployment, DeployResult, Progress, Site
 
 PROFILES = ("unixfs-v1-2025", "kubo-default", "v0-2015")
+_CLASHES_SHOWN = 3
 _FINAL = frozenset({"ready", "failed", "canceled"})
 
 
@@ -45,10 +47,10 @@ def deploy(
     settings = config.project_file(state.folder)
     if folder is None:
         found = detect.detect(state.folder, settings)
-        target, what, name = found.folder, found.what, state.folder.resolve().name
+        target, what, name = found.folder, found.what, _name_of(state.folder)
     else:
         target, what = state.folder / folder, "folder"
-        name = target.resolve().name
+        name = _name_of(target)
     if dry_run:
         _dry_run(state, target, profile, hidden)
         return
@@ -62,7 +64,14 @@ def deploy(
         hidden=hidden,
         report=lambda progress: _show(steps, progress),
     )
+    if not state.quiet:
+        _note_case_clashes(result.case_clashes)
     _print_deployed(state, steps, result, what)
+
+
+def _name_of(folder: Path) -> str:
+    """The folder's own name; bytes in it that are not UTF-8 become U+FFFD."""
+    return os.fsencode(folder.resolve().name).decode("utf-8", "replace")
 
 
 def _dry_run(state: State, target: Path, profile: str, hidden: bool) -> None:
@@ -71,12 +80,22 @@ def _dry_run(state: State, target: Path, profile: str, hidden: bool) -> None:
     from alternatefutures import folder as folders
 
     plan = folders.plan(target, profile=KNOWN[profile], hidden=hidden)
+    if not state.quiet:
+        _note_case_clashes(plan.case_clashes)
     root = cids.to_text(plan.root)
     if state.json:
         output.document({"cid": root, "files": plan.files, "bytes": plan.bytes, "profile": profile})
     else:
         output.note(f"{plan.files:,} files · {output.size(plan.bytes)} · {profile}")
         output.result(root)
+
+
+def _note_case_clashes(clashes: list[tuple[str, ...]]) -> None:
+    """Said on stderr, under ``--json`` too: it is no failure, and nothing that a program needs."""
+    for group in clashes[:_CLASHES_SHOWN]:
+        output.note(f"note: {' and '.join(group)} differ by case only; macOS and Windows cannot hold both.")
+    if len(clashes) > _CLASHES_SHOWN:
+        output.note(f"note: {len(clashes) - _CLASHES_SHOWN:,} more names differ by case only.")
 
 
 def _show(steps: output.Steps, progress: Progress) -> None:
@@ -132,11 +151,11 @@ def find_site(client: Client, state: State, name: str | None) -> Site:
 
     wanted = name or config.project_file(state.folder).site
     if wanted:
-        site = client.site(wanted)
+        site = client.site(wanted if wanted.startswith("sit_") else slug_of(wanted))  # as `af deploy` finds it
         if site is None:
             raise NotFoundHere(f"There is no site {wanted!r}.", hint="`af sites list` shows the sites.")
         return site
-    site = client.site(slug_of(state.folder.resolve().name))
+    site = client.site(slug_of(_name_of(state.folder)))
     if site is not None:
         return site
     every = client.sites()
