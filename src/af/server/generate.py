@@ -158,8 +158,8 @@ def _command_sections(command: click.Command, parent: click.Context, path: str) 
     yield f"## `{path}`\n\n{(command.help or '').strip()}\n"
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"```\n{path} {usage}\n```\n"
-    shared = {parameter.name for parameter in cli.params}
-    own = [p for p in command.params if isinstance(p, click.Option) and p.name not in shared and not p.hidden]
+    shared = {tuple(parameter.opts) for parameter in cli.params}
+    own = [p for p in command.params if isinstance(p, click.Option) and tuple(p.opts) not in shared and not p.hidden]
     rows = [record for option in own if (record := option.get_help_record(context))]
     if rows:
         yield (
