@@ -181,3 +181,11 @@ def test_a_working_folder_that_was_deleted_is_said_so(platform: Running, tmp_pat
     )
     assert done.returncode == 2, (done.returncode, done.stderr)
     assert "AF9099" not in done.stderr
+
+
+def test_the_shared_options_count_after_every_verb(platform: Running, tmp_path: Path) -> None:
+    folder = write(tmp_path / "shared", {"index.html": b"x"})
+    for verb in (["deploy", folder], ["storage", "add", folder], ["sites", "list"], ["whoami"]):
+        assert af(platform, *verb, "--profile", "local", "--json").code == 0, verb
+        done = af(platform, *verb, "--profile", "absent", "--json")
+        assert (done.code, "absent" in done.err) == (5, True), (verb, done.err)

@@ -25,7 +25,7 @@ _FINAL = frozenset({"ready", "failed", "canceled"})
 @click.option("--preview", is_flag=True, help="Give it an address of its own; leave what visitors see as it is.")
 @click.option("--message", "-m", help="A note that the list of deployments shows.")
 @click.option("--hidden", is_flag=True, help="Include hidden files (never version control).")
-@click.option("--unixfs", "profile", type=click.Choice(PROFILES), default=PROFILES[0], help="CID profile.")
+@click.option("--unixfs", type=click.Choice(PROFILES), default=PROFILES[0], help="CID profile.")
 @click.option("--dry-run", is_flag=True, help="Compute the CID and say what would be published; send nothing.")
 def deploy(
     state: State,
@@ -34,7 +34,7 @@ def deploy(
     preview: bool,
     message: str | None,
     hidden: bool,
-    profile: str,
+    unixfs: str,
     dry_run: bool,
 ) -> None:
     """Put FOLDER live; without FOLDER, the built output or static files found here.
@@ -52,7 +52,7 @@ def deploy(
         target, what = state.folder / folder, "folder"
         name = _name_of(target)
     if dry_run:
-        _dry_run(state, target, profile, hidden)
+        _dry_run(state, target, unixfs, hidden)
         return
     client = state.client()
     result: DeployResult = client.deploy(
@@ -60,7 +60,7 @@ def deploy(
         site or settings.site or name,
         production=not preview,
         message=message,
-        profile=profile,
+        profile=unixfs,
         hidden=hidden,
         report=lambda progress: _show(steps, progress),
     )

@@ -22,13 +22,13 @@ def storage() -> None:
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--name", help="Name of the pin; the file's or folder's name by default.")
 @click.option("--hidden", is_flag=True, help="Include hidden files (never version control).")
-@click.option("--unixfs", "profile", type=click.Choice(PROFILES), default=PROFILES[0], help="CID profile.")
-def add(state: State, path: Path, name: str | None, hidden: bool, profile: str) -> None:
+@click.option("--unixfs", type=click.Choice(PROFILES), default=PROFILES[0], help="CID profile.")
+def add(state: State, path: Path, name: str | None, hidden: bool, unixfs: str) -> None:
     """Store a file or folder and keep it (pin it). Prints the CID."""
     steps = output.Steps(quiet=state.quiet)
     pin, uploaded = state.client().add(
         path,
-        profile=profile,
+        profile=unixfs,
         hidden=hidden,
         name=name,
         report=lambda p: steps.going("Upload", f"{output.size(p.bytes)} of at most {output.size(p.bytes_total)}"),
