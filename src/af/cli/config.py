@@ -71,7 +71,10 @@ def load_credentials() -> Credentials:
     path = credentials_path()
     try:
         stored = json.loads(path.read_text("utf-8"))
-        return Credentials(str(stored.get("active", "")), {k: dict(v) for k, v in stored.get("profiles", {}).items()})
+        profiles = {name: dict(profile) for name, profile in stored.get("profiles", {}).items()}
+        if not all(isinstance(value, str) for profile in profiles.values() for value in profile.values()):
+            raise ValueError("a value in a profile is not text")
+        return Credentials(str(stored.get("active", "")), profiles)
     except FileNotFoundError:
         return Credentials()
     except (ValueError, AttributeError, TypeError, OSError) as error:
@@ -128,7 +131,8 @@ def _read(path: Path) -> Any:
 def _evaluate(path: Path) -> Any:
     """The value that a JavaScript or TypeScript file exports; it is a program, so a runtime must be present."""
     script = (
-        "const m = await import(process.argv[1]); let c = m.default ?? m;"
+        "import { pathToFileURL } from 'node:url';"
+        "const m = await import(pathToFileURL(process.argv[1]).href); let c = m.default ?? m;"
         "if (typeof c === 'function') c = await c(); console.log(JSON.stringify(await c));"
     )
     node = shutil.which("node")
@@ -138,11 +142,11 @@ def _evaluate(path: Path) -> Any:
     arguments = [node, *options, "--no-warnings", "--input-type=module", "-e", script, str(path.resolve())]
     try:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=_SCRIPT_SECONDS, check=True)
-        return json.loads(done.stdout)
+        return json.loads(done.stdout.rstrip().rpartition("\n")[2])  # the program may have printed more before
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip().splitlines()[-1:] or ["no output"]
         raise ConfigError(f"{path.name} failed.", cause=reason[0], hint="Write the settings in af.json.") from error
-    except (subprocess.TimeoutExpired, ValueError) as error:
+    except (subprocess.TimeoutExpired, ValueError, RecursionError) as error:
         raise ConfigError(f"{path.name} exported nothing usable.", cause=str(error)) from error
 
 

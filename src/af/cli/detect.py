@@ -24,7 +24,12 @@ BUILT = (
 )
 """Where the common builders put their result, most common first. ``public`` is a source folder in most of them."""
 _PUBLIC_IS_OUTPUT = ("hugo.toml", "hugo.yaml", "config.toml", "gatsby-config.js", "gatsby-config.ts")
-_LOCK_COMMANDS = {"pnpm-lock.yaml": "pnpm run build", "yarn.lock": "yarn build", "bun.lockb": "bun run build"}
+_LOCK_COMMANDS = {
+    "pnpm-lock.yaml": "pnpm run build",
+    "yarn.lock": "yarn build",
+    "bun.lock": "bun run build",
+    "bun.lockb": "bun run build",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,8 @@ def _has_build_script(folder: Path) -> bool:
         package = json.loads((folder / "package.json").read_text("utf-8"))
     except (OSError, ValueError):
         return _public_is_output(folder)
-    return isinstance(package, dict) and "build" in (package.get("scripts") or {})
+    scripts = package.get("scripts") if isinstance(package, dict) else None
+    return isinstance(scripts, dict) and "build" in scripts
 
 
 def _build_command(folder: Path) -> str:

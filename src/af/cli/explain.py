@@ -48,4 +48,8 @@ def completion(state: State, shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None, "the choices above are what click supports"
-    output.result(kind(cli, {}, "af", "_AF_COMPLETE").source())
+    script = kind(cli, {}, "af", "_AF_COMPLETE").source()
+    if state.json:
+        output.document({"shell": shell, "script": script})
+    else:
+        output.result(script)

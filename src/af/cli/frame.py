@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,8 @@ import click
 from af.cli import output
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from alternatefutures import Client
 
 Verb = Callable[..., None]
@@ -28,14 +30,15 @@ class State:
     jsonl: bool = False
     quiet: bool = False
     yes: bool = False
-    color: bool = True
     profile: str | None = None
-    cwd: Path | None = None
 
     @property
     def folder(self) -> Path:
+        """The folder to act in: the one that ``af`` was started in, or that of ``--cwd``."""
+        from pathlib import Path
+
         try:
-            return self.cwd or Path.cwd()
+            return Path.cwd()
         except FileNotFoundError as error:
             from alternatefutures.errors import UsageError
 
@@ -66,9 +69,9 @@ def _store(context: click.Context, parameter: click.Parameter, value: Any) -> No
         return
     state = context.find_root().ensure_object(State)
     if parameter.name == "no_color":
-        state.color = False
+        os.environ["NO_COLOR"] = "1"
     elif parameter.name == "cwd":
-        state.cwd = Path(value)
+        os.chdir(value)
     else:
         setattr(state, str(parameter.name), value)
 
@@ -89,6 +92,7 @@ def _shared_options() -> list[click.Parameter]:
             ["--cwd"],
             type=click.Path(exists=True, file_okay=False),
             help="Act as if started in this folder.",
+            is_eager=True,  # paths among the other options and arguments are meant in there
             expose_value=False,
             callback=_store,
         ),
@@ -108,6 +112,10 @@ class Noun(click.Group):
 
     command_class = Command
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *_shared_options()]
+
 
 class Group(click.Group):
     """The root: knows every verb's one-line help and imports a verb's module only when it runs."""
@@ -116,6 +124,13 @@ class Group(click.Group):
         super().__init__(*args, **kwargs)
         self.verbs = verbs
         self.params = [*self.params, *_shared_options()]
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:  # caught here, as click would make it a failure
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # keeps the interpreter's last flush quiet
+            return 0
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.verbs)
@@ -178,9 +193,26 @@ def _with_state(verb: Verb) -> Verb:
 def run(cli: click.Group, arguments: Sequence[str]) -> int:
     """Run ``cli`` and return the exit code; every failure is printed once, in one form."""
     as_json = "--json" in arguments or "--jsonl" in arguments
+    for stream in (sys.stdout, sys.stderr):  # names may hold bytes that are not UTF-8; as "\udcff" they are still JSON
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = cli.main(list(arguments), prog_name="af", standalone_mode=False)
         return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        if not as_json:
+            output.note(error.format_message())
+            return 2
+        message = "A command is needed."
+        return output.fail(
+            reference="AF9001",
+            code="usage",
+            message=message,
+            cause="",
+            hint="See `af --help`.",
+            exit_code=2,
+            as_json=True,
+        )
     except click.UsageError as error:
         hint = f"{error.ctx.command_path} --help" if error.ctx else "af --help"
         return output.fail(
@@ -195,9 +227,6 @@ def run(cli: click.Group, arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         output.note("Interrupted.")
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # keep the interpreter's last flush quiet
-        return 0
     except Exception as error:  # the edge: a failure becomes text and an exit code
         if os.environ.get("AF_DEBUG"):
             raise

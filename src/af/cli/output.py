@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 _KILO = 1000
+# All but tab, line break and the colours of `colored`: what others named must not steer this terminal.
+_STEERING = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """``text`` with control characters written out, as ``\\x1b``."""
+    return _STEERING.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def result(text: str) -> None:
     """The result of a verb, for people or for a pipe."""
-    print(text, flush=True)
+    print(harmless(text), flush=True)
 
 
 def document(value: Any) -> None:
     """The result of a verb under ``--json``."""
-    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None), flush=True)
+    print(_json(value, indent=2 if sys.stdout.isatty() else None), flush=True)
 
 
 def line(value: Any) -> None:
     """One event under ``--jsonl``."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(_json(value, indent=None), flush=True)
+
+
+def _json(value: Any, *, indent: int | None) -> str:
+    import json  # here, because `af --version` needs none
+
+    unicode = (sys.stdout.encoding or "").lower() in ("utf-8", "utf8")
+    text = json.dumps(value, ensure_ascii=not unicode, indent=indent)
+    return re.sub(r"[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def note(text: str) -> None:
     """A word to the person at the terminal."""
-    print(text, file=sys.stderr, flush=True)
+    print(harmless(text), file=sys.stderr, flush=True)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
@@ -37,6 +52,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) 
     if not rows:
         note(empty)
         return
+    rows = [[harmless(cell).replace("\n", "\\n").replace("\t", "\\t") for cell in row] for row in rows]
     widths = [max(len(header), *(len(row[i]) for row in rows)) for i, header in enumerate(headers)]
     for row in (headers, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -48,7 +64,7 @@ def size(count: int | None) -> str:
         return "-"
     value = float(count)
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < _KILO or unit == "TB":
+        if round(value, 1) < _KILO or unit == "TB":
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= _KILO
     raise AssertionError("unreachable")
@@ -57,7 +73,7 @@ def size(count: int | None) -> str:
 def colored(code: str, text: str, stream: Any = None) -> str:
     """``text`` in an ANSI colour when the stream shows colours and NO_COLOR is not set."""
     target = stream or sys.stderr
-    if not target.isatty() or os.environ.get("NO_COLOR") or "--no-color" in sys.argv:
+    if not target.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
 
@@ -86,7 +102,7 @@ class Steps:
         if not self._live or now - self._drawn_at < self._REDRAW_SECONDS:
             return
         self._drawn_at = now
-        sys.stderr.write(f"\r\x1b[K  {label.ljust(self._LABEL_WIDTH)} {text}")
+        sys.stderr.write(f"\r\x1b[K  {label.ljust(self._LABEL_WIDTH)} {harmless(text)}")
         sys.stderr.flush()
 
     def _clear(self) -> None:

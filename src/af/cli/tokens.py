@@ -10,7 +10,7 @@ import click
 from af.cli import output
 from af.cli.frame import Noun, State, verb
 
-_DURATION = re.compile(r"(\d{1,6})([hdwy])")
+_DURATION = re.compile(r"([0-9]{1,6})([hdwy])")
 _HOURS = {"h": 1, "d": 24, "w": 168, "y": 8766}
 
 
@@ -78,5 +78,8 @@ def _expiry(text: str | None) -> str | None:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise UsageError(f"{text!r} is not a duration.", hint="Use hours, days, weeks or years: 12h, 30d, 2w, 1y.")
-    moment = datetime.now(UTC) + timedelta(hours=int(match[1]) * _HOURS[match[2]])  # tidy: the user's own clock
+    try:
+        moment = datetime.now(UTC) + timedelta(hours=int(match[1]) * _HOURS[match[2]])  # tidy: the user's own clock
+    except OverflowError as error:
+        raise UsageError(f"{text!r} is beyond the end of the calendar.", hint="Leave it out for no expiry.") from error
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
