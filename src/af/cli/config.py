@@ -132,7 +132,7 @@ def _evaluate(path: Path) -> Any:
     """The value that a JavaScript or TypeScript file exports; it is a program, so a runtime must be present."""
     script = (
         "import { pathToFileURL } from 'node:url';"
-        "const m = await import(pathToFileURL(process.argv[1]).href); let c = m.default ?? m;"
+        "const m = await import(pathToFileURL(process.argv[1]).href); let c = 'default' in m ? m.default : m;"
         "if (typeof c === 'function') c = await c(); console.log(JSON.stringify(await c));"
     )
     node = shutil.which("node")
