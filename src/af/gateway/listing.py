@@ -17,7 +17,7 @@ from af.protocols.ipfs.errors import InvalidBlock
 
 ROWS_PER_PAGE = 1_000
 PAGES_MAX = 200
-VERSION = b"1"
+VERSION = b"2"
 """Part of the ETag: raise it when the page's look changes."""
 
 

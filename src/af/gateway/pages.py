@@ -19,7 +19,7 @@ p{margin:.4rem 0}a{color:var(--link);text-decoration:none}a:hover{text-decoratio
 table{border-collapse:collapse;width:100%;margin-top:1rem}
 td,th{padding:.45rem .5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{font-weight:600;font-size:.85rem;color:var(--soft)}
-td.size,th.size{text-align:right;white-space:nowrap}td.name{overflow-wrap:anywhere}
+td.size,th.size{text-align:right}td.size,td.cid{white-space:nowrap}td.name{overflow-wrap:anywhere}
 nav{margin-top:1rem;display:flex;gap:1rem}
 @media(max-width:40rem){.cid{display:none}}
 """
