@@ -9,8 +9,11 @@ import pkgutil
 import signal
 import subprocess
 import sys
+from array import array
 from collections.abc import Callable, Iterator
+from fcntl import ioctl
 from pathlib import Path
+from termios import FIONREAD
 
 import click
 import pytest
@@ -206,10 +209,19 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
 
 
 def test_ctrl_c_ends_with_130_and_without_a_traceback() -> None:
-    waiting = [AF, "login", "--token", "-"]
+    waiting = [str(AF), "login", "--token", "-"]
     with subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        waits = Path(f"/proc/{process.pid}/wchan")
-        wait_until(lambda: "pipe" in waits.read_text() or None, seconds=20, what="a command that reads its token")
+        assert process.stdin is not None
+        process.stdin.write(b"af_live_")
+        process.stdin.flush()
+        taken = array("i", [1])
+        pipe = process.stdin.fileno()
+
+        def is_reading() -> bool | None:
+            ioctl(pipe, FIONREAD, taken)
+            return taken[0] == 0 or None
+
+        wait_until(is_reading, seconds=20, what="a command that reads its token")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130
