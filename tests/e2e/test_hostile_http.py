@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,3 +237,30 @@ def test_idle_and_half_written_connections_do_not_keep_others_waiting(platform: 
     finally:
         for connection in open_ones:
             connection.close()
+
+
+def test_idle_clients_do_not_use_up_a_small_limit_of_open_files(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # inherited by what we start
+    try:
+        with running(tmp_path) as small, contextlib.ExitStack() as stack:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for _ in range(400):
+                stack.enter_context(socket.create_connection(("127.0.0.1", small.port), timeout=5))
+            assert small.request("/ready").status == 200
+            hostile.deploy(small, write(tmp_path / "site", {"index.html": b"x"}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.xfail(strict=True, reason="bug 4 (IDENTITY): the event streams of a caller are not counted")
+def test_one_caller_cannot_open_streams_without_end(platform: Running) -> None:
+    token = platform.profile()["token"]
+    head = f"GET /v1/projects/default/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        streams = []
+        for _ in range(150):
+            streams.append(stack.enter_context(socket.create_connection(("127.0.0.1", platform.port), timeout=10)))
+            streams[-1].sendall(head.encode())
+        statuses = {stream.recv(100)[9:12] for stream in streams}
+    assert statuses == {b"200", b"429"}
