@@ -10,10 +10,14 @@ The CID of a folder is computed here, before anything is sent, so a deployment i
 the ``af`` command does goes through this package. It depends on `af.protocols` (published standards) only.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from alternatefutures.client import Client
-from alternatefutures.deploy import DeployResult, Progress
 from alternatefutures.errors import ApiError, FolderError, NetworkError, SdkError, UsageError
 from alternatefutures.models import Deployment, Pin, Project, Site, Token, User
+
+if TYPE_CHECKING:
+    from alternatefutures.deploy import DeployResult, Progress
 
 __all__ = [
     "ApiError",
@@ -31,3 +35,12 @@ __all__ = [
     "UsageError",
     "User",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What computes CIDs is imported on first use: most calls need none of it."""
+    if name in ("DeployResult", "Progress"):
+        from alternatefutures import deploy
+
+        return getattr(deploy, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from alternatefutures import operations
-from alternatefutures.errors import ApiError, DeploymentFailed, NotFoundHere, UsageError
-from alternatefutures.models import Deployment, Pin, Project, Site, Token, User, build
-from alternatefutures.transport import Transport, segment
+from alternatefutures.errors import ApiError, NotFoundHere, UsageError
+from alternatefutures.models import Deployment, Pin, Project, Site, Token, User, build, whole
+from alternatefutures.transport import HOURS_SECONDS, PIECE_BYTES, Transport, segment
+
+if TYPE_CHECKING:
+    from alternatefutures.deploy import DeployResult, Report, Uploaded
+    from alternatefutures.models import Collected, DeploymentDiff, ImportReceipt, LogEntry, Scrubbed, StorageStats
 
 DEFAULT_URL = "http://localhost:8787"
 SLUG_LENGTH_MAX = 40
-_ATTEMPTS = 3
 _PAGES_MAX = 1000
 
 
@@ -26,14 +30,38 @@ def slug_of(name: str) -> str:
 
 
 class Client:
-    """Calls to one platform. Arguments fall back to ``AF_API_URL``, ``AF_TOKEN`` and ``AF_PROJECT_ID``."""
+    """Calls to one platform. Arguments fall back to ``AF_API_URL``, ``AF_TOKEN`` and ``AF_PROJECT_ID``.
 
-    def __init__(self, *, url: str | None = None, token: str | None = None, project_id: str | None = None) -> None:
+    ``refresh`` returns the newest token that is known; it is asked when the present one is no longer taken (say, in a
+    long upload). All methods raise `SdkError`: `ApiError` for a refusal, `NetworkError` when the platform is away.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        project_id: str | None = None,
+        refresh: Callable[[], str] | None = None,
+    ) -> None:
         self.transport = Transport(
             url or os.environ.get("AF_API_URL") or DEFAULT_URL,
             token if token is not None else os.environ.get("AF_TOKEN", ""),
             project_id or os.environ.get("AF_PROJECT_ID", ""),
+            refresh=refresh,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.transport.close()
 
     # Who am I, projects, tokens
 
@@ -94,12 +122,12 @@ class Client:
         return [build(Site, row) for row in self._pages(operations.SITES, "sites")]
 
     def site(self, name: str) -> Site | None:
-        """The site with this id or slug."""
+        """The site with this id, slug or name (whose slug it has), or `None`."""
         self._select_project()
         if name.startswith("sit_"):
-            document = self.transport.graphql(operations.SITE, {"id": name})["site"]
+            document = self._absent_is_none(operations.SITE, {"id": name}, "site")
         else:
-            document = self._absent_is_none(operations.SITE_BY_SLUG, {"slug": name}, "siteBySlug")
+            document = self._absent_is_none(operations.SITE_BY_SLUG, {"slug": _slug_or_raise(name)}, "siteBySlug")
         return build(Site, document) if document else None
 
     def create_site(self, name: str, *, slug: str | None = None) -> Site:
@@ -141,13 +169,13 @@ class Client:
         document = self.transport.graphql(operations.ROLLBACK, variables, idempotent=deployment_id is not None)
         return build(Deployment, document["rollbackSite"]), build(Site, document["rollbackSite"]["site"])
 
-    def diff(self, before: str, after: str) -> dict[str, Any]:
+    def diff(self, before: str, after: str) -> DeploymentDiff:
         """What changed between two deployments: files with sizes, redirect and header rules."""
-        document: dict[str, Any] = self.transport.graphql(operations.DIFF, {"from": before, "to": after})
-        return document["deploymentDiff"]  # type: ignore[no-any-return]
+        document = self.transport.graphql(operations.DIFF, {"from": before, "to": after})
+        return cast("DeploymentDiff", whole(document["deploymentDiff"]))
 
-    def deployment_logs(self, deployment_id: str, *, follow: bool = False) -> Iterator[dict[str, Any]]:
-        """What was recorded about a deployment, oldest first: ``{timestamp, level, message}``.
+    def deployment_logs(self, deployment_id: str, *, follow: bool = False) -> Iterator[LogEntry]:
+        """What was recorded about a deployment, oldest first.
 
         With ``follow`` it goes on with live entries until the deployment is final.
         """
@@ -161,7 +189,7 @@ class Client:
         path = f"/v1/projects/{segment(self._select_project())}/events?topic={topic}"
         for event in self.transport.events(path, after=str(last)):
             if isinstance(event.data, dict) and "message" in event.data:
-                yield {key: event.data.get(key) for key in ("timestamp", "level", "message")}
+                yield cast("LogEntry", {key: event.data.get(key) for key in ("timestamp", "level", "message")})
             if isinstance(event.data, dict) and event.data.get("final"):
                 return
 
@@ -174,63 +202,51 @@ class Client:
         message: str | None = None,
         profile: str = "unixfs-v1-2025",
         hidden: bool = False,
-        report: Any = lambda _progress: None,
-    ) -> Any:
+        report: Report | None = None,
+    ) -> DeployResult:
         """Publish ``folder`` as the next deployment of ``site`` (id, slug or name; made when it does not exist).
 
-        Returns a `DeployResult`. Only blocks that the project does not hold are sent.
+        Only blocks that the project does not hold are sent. ``report`` is told how far it is.
+        :raises FolderError: the folder cannot be published as it is.
+        :raises FolderChanged: a file changed meanwhile.
         """
         from af.protocols.ipfs import cid as cids
         from af.protocols.ipfs.unixfs import PROFILES
         from alternatefutures import deploy
-        from alternatefutures import folder as folders
+        from alternatefutures.folder import plan
 
+        told = report or deploy.silent
         started = time.monotonic()
-        plan = folders.plan(
+        planned = plan(
             Path(folder),
             profile=PROFILES[profile],
             hidden=hidden,
-            on_file=lambda files, size: report(deploy.Progress("hash", files=files, bytes=size)),
+            on_file=lambda files, size: told(deploy.Progress("hash", files=files, bytes=size)),
         )
-        project = self._select_project()
-        named_by_id = site.startswith("sit_")
-        if not named_by_id and not slug_of(site):
-            hint = "Name the site: af deploy FOLDER --site NAME."
-            raise UsageError(f"{site!r} has no letter or digit to make a site's address of.", hint=hint)
-        target = self.site(site if named_by_id else slug_of(site))
-        if target is None and named_by_id:
+        target = self.site(site)
+        if target is None and site.startswith("sit_"):
             raise NotFoundHere(f"There is no site {site!r}.", hint="`af sites list` shows the sites.")
         if target is None:
             # With its slug, so that a name that is taken or reserved is refused, not changed into another.
-            target = self.create_site(site, slug=slug_of(site))
-        root = cids.to_text(plan.root)
-        uploaded = deploy.Uploaded()
-        wanted = deploy.missing(self.transport, project, [plan.root])
-        for attempt in range(_ATTEMPTS):
-            if wanted:
-                absent = deploy.missing(self.transport, project, plan.blocks())
-                sent = deploy.upload(self.transport, project, plan, absent, report)
-                uploaded = deploy.Uploaded(uploaded.files + sent.files, uploaded.bytes + sent.bytes)
-            report(deploy.Progress("publish"))
-            try:
-                deployment = self.create_deployment(target.id, root, production=production, message=message)
-                break
-            except ApiError as error:
-                if error.code.lower() != "missing_blocks" or attempt == _ATTEMPTS - 1:
-                    raise
-                wanted = {plan.root}
-        if deployment.cid != root or deployment.status != "ready":
-            raise DeploymentFailed(f"The deployment ended as {deployment.status} with root {deployment.cid}.")
+            target = self.create_site(site, slug=_slug_or_raise(site))
+        site_id, root = target.id, cids.to_text(planned.root)
+        deployment, uploaded = deploy.publish(
+            self.transport,
+            self._select_project(),
+            planned,
+            lambda: self.create_deployment(site_id, root, production=production, message=message),
+            told,
+        )
         return deploy.DeployResult(
             site=target,
             deployment=deployment,
             root=root,
-            files=plan.files,
-            bytes=plan.bytes,
+            files=planned.files,
+            bytes=planned.bytes,
             uploaded=uploaded,
             duration_ms=round((time.monotonic() - started) * 1000),
-            hidden_skipped=plan.hidden_skipped,
-            case_clashes=plan.case_clashes,
+            hidden_skipped=planned.hidden_skipped,
+            case_clashes=planned.case_clashes,
         )
 
     # Content
@@ -239,37 +255,46 @@ class Client:
         self._select_project()
         return [build(Pin, row) for row in self._pages(operations.PINS, "pins")]
 
-    def add(self, path: str | Path, *, profile: str, hidden: bool, name: str | None, report: Any) -> tuple[Pin, Any]:
-        """Store a file or folder and pin its root; returns the pin and what was uploaded."""
+    def add(
+        self,
+        path: str | Path,
+        *,
+        profile: str = "unixfs-v1-2025",
+        hidden: bool = False,
+        name: str | None = None,
+        report: Report | None = None,
+    ) -> tuple[Pin, Uploaded]:
+        """Store a file or folder and pin its root under ``name`` (by default its own name)."""
         from af.protocols.ipfs import cid as cids
         from af.protocols.ipfs.unixfs import PROFILES
         from alternatefutures import deploy
-        from alternatefutures import folder as folders
+        from alternatefutures.folder import plan
 
-        plan = folders.plan(Path(path), profile=PROFILES[profile], hidden=hidden)
+        planned = plan(Path(path), profile=PROFILES[profile], hidden=hidden)
         project = self._select_project()
-        absent = deploy.missing(self.transport, project, plan.blocks())
-        uploaded = deploy.upload(self.transport, project, plan, absent, report)
-        variables = {"cid": cids.to_text(plan.root), "name": name or Path(path).resolve().name}
+        absent = deploy.missing(self.transport, project, planned.blocks())
+        uploaded = deploy.upload(self.transport, project, planned, absent, report or deploy.silent)
+        variables = {"cid": cids.to_text(planned.root), "name": name or Path(path).resolve().name}
         return build(Pin, self.transport.graphql(operations.CREATE_PIN, variables)["createPin"]), uploaded
 
     def unpin(self, cid: str) -> None:
         self._select_project()
         self.transport.graphql(operations.DELETE_PIN, {"cid": cid})
 
-    def import_car(self, path: str | Path, *, public: bool = True) -> dict[str, Any]:
+    def import_car(self, path: str | Path, *, public: bool = True) -> ImportReceipt:
         """Send a CAR file; roots need not be complete: the answer's ``complete`` says whether they are."""
         source = Path(path)
 
-        def body() -> Iterator[bytes]:
+        def body() -> Iterator[bytes | memoryview]:
             with source.open("rb") as file:
-                while part := file.read(1 << 20):
+                while part := file.read(PIECE_BYTES):
                     yield part
 
         project = self._select_project()
         target = f"/v1/projects/{segment(project)}/content/import?public={'true' if public else 'false'}"
-        reply = self.transport.request("POST", target, body=body, content_type="application/vnd.ipld.car")
-        return reply.json()  # type: ignore[no-any-return]
+        kind = "application/vnd.ipld.car"
+        reply = self.transport.request("POST", target, body=body, content_type=kind, read_seconds=HOURS_SECONDS)
+        return cast("ImportReceipt", reply.json())
 
     def export_car(self, cid: str) -> Iterator[bytes]:
         """The DAG under ``cid`` as a CAR."""
@@ -282,14 +307,18 @@ class Client:
         inner = "/".join(segment(part) for part in path.split("/") if part)
         return self.transport.download(f"/v1/projects/{segment(project)}/content/{segment(cid)}/file/{inner}")
 
-    def storage_stats(self) -> dict[str, Any]:
-        return _whole(self.transport.graphql(operations.STORAGE_STATS)["blockStoreStats"])
+    def storage_stats(self) -> StorageStats:
+        return cast("StorageStats", whole(self.transport.graphql(operations.STORAGE_STATS)["blockStoreStats"]))
 
-    def collect_garbage(self, *, dry_run: bool) -> dict[str, Any]:
-        return _whole(self.transport.graphql(operations.COLLECT, {"dryRun": dry_run})["collectGarbage"])
+    def collect_garbage(self, *, dry_run: bool) -> Collected:
+        """Free the blocks that nothing needs, of all projects; for the operator of the platform."""
+        answer = self.transport.graphql(operations.COLLECT, {"dryRun": dry_run}, read_seconds=HOURS_SECONDS)
+        return cast("Collected", whole(answer["collectGarbage"]))
 
-    def scrub(self) -> dict[str, Any]:
-        return _whole(self.transport.graphql(operations.SCRUB)["scrubBlocks"])
+    def scrub(self) -> Scrubbed:
+        """Hash every stored block again; for the operator of the platform."""
+        answer = self.transport.graphql(operations.SCRUB, read_seconds=HOURS_SECONDS)
+        return cast("Scrubbed", whole(answer["scrubBlocks"]))
 
     def _select_project(self) -> str:
         return self.transport.project_id or self.project().id
@@ -312,6 +341,11 @@ class Client:
             after = page["pageInfo"]["endCursor"]
 
 
-def _whole(document: dict[str, Any]) -> dict[str, Any]:
-    """Counts and sizes as integers; they travel as Float."""
-    return {name: int(value) if isinstance(value, float) else value for name, value in document.items()}
+def _slug_or_raise(name: str) -> str:
+    slug = slug_of(name)
+    if not slug:
+        raise UsageError(
+            f"{name!r} has no letter or digit to make a site's address of.",
+            hint="Name the site: af deploy FOLDER --site NAME.",
+        )
+    return slug

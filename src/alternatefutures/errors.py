@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+NOT_OURS = "Is this the address of an Alternate Futures platform?"
 _EXIT_BY_KIND = {
     "invalid_input": 2,
     "unauthenticated": 4,
@@ -130,18 +131,6 @@ class ConfigError(SdkError):
     explain = "A configuration file (af.json, af.toml, fleek.config.json or the credentials file) is not valid."
 
 
-class UnexpectedReply(SdkError):
-    """What answered does not speak as the platform does."""
-
-    code = "unexpected_reply"
-    number = 9010
-    exit_code = 8
-    explain = (
-        "Something answered at the address, but not as an Alternate Futures platform does: another program, a proxy's "
-        "page, or a redirect. Check AF_API_URL and the active profile (`af whoami`)."
-    )
-
-
 class ApiError(SdkError):
     """The platform refused. ``kind`` is one of the closed set of error kinds, ``code`` the precise reason."""
 
@@ -157,3 +146,26 @@ class ApiError(SdkError):
         self.request_id = str(document.get("requestId") or "")
         self.cause = f"request {self.request_id}" if self.kind == "internal" and self.request_id else ""
         self.extensions = document
+
+
+class UnexpectedReply(ApiError):
+    """What answered does not speak as the platform does."""
+
+    code = "unexpected_reply"
+    number = 9010
+    exit_code = 8
+    explain = (
+        "Something answered at the address, but not as an Alternate Futures platform does: another program, a proxy's "
+        "page, or a redirect. Check AF_API_URL and the active profile (`af whoami`)."
+    )
+
+    def __init__(self, what: str, *, cause: str = "", hint: str = "", status: int = 200) -> None:
+        document = {
+            "message": f"The address answered with {what}.",
+            "kind": "upstream",
+            "code": type(self).code,
+            "reference": f"AF{type(self).number}",
+            "hint": hint or NOT_OURS,
+        }
+        super().__init__(document, status=status)
+        self.cause = cause

@@ -1,4 +1,4 @@
-"""HTTP to the platform: one pooled client, JSON and GraphQL in and out, retries while it is away, server-sent events."""
+"""HTTP to the platform: pooled connections, JSON and GraphQL, retries while it is away, server-sent events."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
 from alternatefutures import eventstream
-from alternatefutures.errors import ApiError, NetworkError, UnexpectedReply, UsageError
+from alternatefutures.errors import NOT_OURS, ApiError, NetworkError, UnexpectedReply, UsageError
 from alternatefutures.eventstream import ServerEvent
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _LONGEST_PAUSE_SECONDS = 2.0
 _RETRY_STATUSES = frozenset({429, 502, 503, 504})
 _UNHEARD_STATUSES = frozenset({429, 503})
 
-Body = bytes | Callable[[], Iterator[bytes]]
+Body = bytes | Callable[[], Iterator[bytes | memoryview]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,8 @@ class Reply:
         """:raises UnexpectedReply: the body is not JSON, so this is not the platform."""
         try:
             return json.loads(self.body)
-        except ValueError as error:
-            raise UnexpectedReply("The address answered with something that is not JSON.", hint=_NOT_US) from error
-
-
-_NOT_US = "Is AF_API_URL, or the active profile (`af whoami`), the address of an Alternate Futures platform?"
+        except (ValueError, RecursionError) as error:
+            raise UnexpectedReply("something that is not JSON", status=self.status) from error
 
 
 class Transport:
@@ -114,7 +111,8 @@ class Transport:
             response = self._open(method, path, content, headers, preload=True, read_seconds=read_seconds)
             return Reply(response.status, _lower(response.headers), response.data)
 
-        return self._persist(attempt, idempotent=idempotent)
+        reply: Reply = self._persist(attempt, idempotent=idempotent)
+        return reply
 
     def graphql(
         self,
@@ -131,10 +129,10 @@ class Transport:
         def call() -> Any:
             reply = self.request("POST", "/graphql", body=payload, idempotent=idempotent, read_seconds=seconds)
             document = reply.json()
-            if not isinstance(document, dict) or not ("errors" in document or "data" in document):
-                raise UnexpectedReply("The address answered with something that is not GraphQL.", hint=_NOT_US)
-            if document.get("errors"):
-                raise ApiError(_graphql_problem(document["errors"][0]))
+            if isinstance(document, dict) and document.get("errors"):
+                raise ApiError(_graphql_problem(document["errors"]))
+            if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
+                raise UnexpectedReply("something that is not GraphQL", status=reply.status)
             return document["data"]
 
         return self._as_known(call)
@@ -162,6 +160,8 @@ class Transport:
             headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
             response = self._persist(lambda headers=headers: self._stream(path, headers))  # type: ignore[misc]
             try:
+                if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                    raise UnexpectedReply("something that is not a stream of events", status=response.status)
                 for event in eventstream.parse(response.stream(4096, decode_content=True)):
                     last = event.id or last
                     yield event
@@ -197,7 +197,7 @@ class Transport:
             now = time.monotonic()
             if lost_at is None or now - began > self._give_up_seconds:
                 lost_at = now  # it was there just now
-            wait = wait if wait is not None else pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries
+            wait = max(wait or 0.0, pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
             if now + wait - lost_at > self._give_up_seconds or self._pause(wait):
                 raise failure if isinstance(failure, ApiError) else self._lost(failure)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -229,7 +229,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        body: bytes | Iterator[bytes] | None,
+        body: bytes | Iterator[bytes | memoryview] | None,
         headers: dict[str, str],
         *,
         preload: bool,
@@ -250,7 +250,7 @@ class Transport:
         return self._pool.request(
             method,
             self.url + path,
-            body=body,
+            body=cast("bytes | Iterator[bytes] | None", body),  # sockets take any buffer
             headers=sent,
             timeout=urllib3.Timeout(connect=connect, read=read_seconds),
             preload_content=preload,
@@ -287,7 +287,7 @@ def _answered(reply: Any, idempotent: bool) -> Any:
         reply = Reply(reply.status, _lower(reply.headers), reply.data)
     if reply.status < 400:
         where = reply.headers.get("location", "elsewhere")
-        raise UnexpectedReply(f"The address answered with a redirect to {where}.", hint="Use that address instead.")
+        raise UnexpectedReply(f"a redirect to {where}", hint="Use that address instead.", status=reply.status)
     refusal = ApiError(_problem(reply), status=reply.status)
     if reply.status in (_RETRY_STATUSES if idempotent else _UNHEARD_STATUSES):
         raise _Busy(refusal, _retry_after(reply))
@@ -297,26 +297,26 @@ def _answered(reply: Any, idempotent: bool) -> Any:
 def _problem(reply: Reply) -> dict[str, Any]:
     """Our own reading of ``application/problem+json``; other bodies (a proxy's page) become a plain refusal."""
     try:
-        document = json.loads(reply.body)
-    except ValueError:
+        document = reply.json()
+    except UnexpectedReply:
         document = None
-    if isinstance(document, dict) and isinstance(document.get("errors"), list) and document["errors"]:
-        return _graphql_problem(document["errors"][0])
+    if isinstance(document, dict) and document.get("errors"):
+        return _graphql_problem(document["errors"])
     if not isinstance(document, dict) or "title" not in document:
         kind = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 413: "too_large", 429: "rate_limited"}
         return {
             "message": f"The address answered with HTTP {reply.status}.",
             "kind": kind.get(reply.status, "upstream" if reply.status >= 500 else "invalid_input"),
-            "hint": _NOT_US,
+            "hint": NOT_OURS,
         }
     return document | {"message": document.get("detail"), "kind": document["title"]}
 
 
-def _graphql_problem(error: Any) -> dict[str, Any]:
-    if not isinstance(error, dict):
-        return {"message": str(error)}
-    extensions = error.get("extensions")
-    return {"message": error.get("message")} | (extensions if isinstance(extensions, dict) else {})
+def _graphql_problem(errors: Any) -> dict[str, Any]:
+    """The first of GraphQL's ``errors``, whatever stands there."""
+    first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
+    extensions = first.get("extensions")
+    return {"message": first.get("message")} | (extensions if isinstance(extensions, dict) else {})
 
 
 def _retry_after(reply: Reply) -> float | None:
@@ -357,5 +357,3 @@ def _checked_header(text: str, what: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise UsageError(f"{what} holds characters that none of ours has.", hint="Copy it again, whole.")
     return text
-
-

@@ -233,25 +233,25 @@ def diff(state: State, before: str | None, after: str | None, site: str | None) 
     if state.json:
         output.document(changes)
         return
-    for mark, color, key in (("+", "32", "added"), ("-", "31", "removed")):
-        for file in changes[key]:
+    for mark, color, files in (("+", "32", changes["added"]), ("-", "31", changes["removed"])):
+        for file in files:
             output.result(output.colored(color, f"{mark} {file['path']}  {output.size(file['bytes'])}"))
-    for file in changes["changed"]:
-        sizes = f"{output.size(file['bytesBefore'])} → {output.size(file['bytesAfter'])}"
-        output.result(output.colored("33", f"~ {file['path']}  {sizes}"))
-    for key, mark in (
-        ("redirectsAdded", "+ redirect"),
-        ("redirectsRemoved", "- redirect"),
-        ("headersAdded", "+ header"),
-        ("headersRemoved", "- header"),
+    for change in changes["changed"]:
+        sizes = f"{output.size(change['bytesBefore'])} → {output.size(change['bytesAfter'])}"
+        output.result(output.colored("33", f"~ {change['path']}  {sizes}"))
+    for mark, rules in (
+        ("+ redirect", changes["redirectsAdded"]),
+        ("- redirect", changes["redirectsRemoved"]),
+        ("+ header", changes["headersAdded"]),
+        ("- header", changes["headersRemoved"]),
     ):
-        for rule in changes[key]:
+        for rule in rules:
             output.result(f"{mark} {rule}")
     if changes["truncated"]:
         output.note("The list was cut; there are more differences.")
     if not state.quiet:
-        counts = ", ".join(f"{len(changes[key])} {key}" for key in ("added", "removed", "changed"))
-        output.note(f"{counts} · {before} → {after}")
+        added, removed, changed = (len(changes[key]) for key in ("added", "removed", "changed"))
+        output.note(f"{added} added, {removed} removed, {changed} changed · {before} → {after}")
 
 
 @command("logs")

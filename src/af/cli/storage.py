@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -96,7 +95,7 @@ def delete(state: State, cid: str) -> None:
 @click.option("--private", is_flag=True, help="Keep the blocks visible to this project only.")
 def import_car(state: State, file: Path, private: bool) -> None:
     """Take in a CAR file, whole or partial."""
-    document: dict[str, Any] = state.client().import_car(file, public=not private)
+    document = state.client().import_car(file, public=not private)
     if state.json:
         output.document(document)
         return
