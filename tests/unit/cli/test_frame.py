@@ -208,9 +208,15 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def _hears_ctrl_c() -> None:
+    """Shells start background jobs with SIGINT ignored, and programs inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_with_130_and_without_a_traceback() -> None:
     waiting = [str(AF), "login", "--token", "-"]
-    with subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(waiting, **pipes, preexec_fn=_hears_ctrl_c) as process:
         assert process.stdin is not None
         process.stdin.write(b"af_live_")
         process.stdin.flush()
