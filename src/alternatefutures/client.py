@@ -210,6 +210,8 @@ class Client:
         :raises FolderError: the folder cannot be published as it is.
         :raises FolderChanged: a file changed meanwhile.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         from af.protocols.ipfs import cid as cids
         from af.protocols.ipfs.unixfs import PROFILES
         from alternatefutures import deploy
@@ -217,13 +219,15 @@ class Client:
 
         told = report or deploy.silent
         started = time.monotonic()
-        planned = plan(
-            Path(folder),
-            profile=PROFILES[profile],
-            hidden=hidden,
-            on_file=lambda files, size: told(deploy.Progress("hash", files=files, bytes=size)),
-        )
-        target = self.site(site)
+        with ThreadPoolExecutor(1) as beside:  # the platform answers while files are hashed here
+            found = beside.submit(self.site, site)
+            planned = plan(
+                Path(folder),
+                profile=PROFILES[profile],
+                hidden=hidden,
+                on_file=lambda files, size: told(deploy.Progress("hash", files=files, bytes=size)),
+            )
+            target = found.result()
         if target is None and site.startswith("sit_"):
             raise NotFoundHere(f"There is no site {site!r}.", hint="`af sites list` shows the sites.")
         if target is None:
