@@ -117,11 +117,21 @@ def test_sites_are_served_and_deployed_while_the_worker_hangs(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_client_whose_server_hangs_gives_up_and_says_so(tmp_path: Path) -> None:
+def test_a_client_whose_server_hangs_or_is_gone_gives_up_and_says_so(tmp_path: Path) -> None:
+    folder = write(tmp_path / "site", {"index.html": b"one"})
     with running(tmp_path) as platform:
-        deploy(platform, write(tmp_path / "site", {"index.html": b"one"}))
+        deploy(platform, folder)
+        os.kill(now_running(platform)["edge-0"], signal.SIGSTOP)
+        try:
+            _gives_up(platform, folder)
+        finally:
+            os.kill(now_running(platform)["edge-0"], signal.SIGCONT)
+    _gives_up(platform, folder)
+
+
+def _gives_up(platform: Running, folder: Path) -> None:
     started = time.monotonic()
-    done = af(platform, "deploy", tmp_path / "site", "--json")
+    done = af(platform, "deploy", folder, "--json")
     assert done.code == 8, (done.out, done.err)
     assert time.monotonic() - started < 30
     assert "error[AF" in done.err

@@ -3,6 +3,7 @@ log file that is used when standard error is a terminal, kept below a bound."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -31,8 +32,15 @@ def rotate(data: Path) -> None:
     """Keep the log and one earlier copy, 16 MiB each. The file is copied and emptied, not renamed, since the parts keep
     it open; lines written in between are lost."""
     path = log_path(data)
-    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
-        shutil.copyfile(path, path.with_suffix(".log.1"))
+    earlier = path.with_suffix(".log.1")
+    with contextlib.suppress(OSError):  # the keeper must outlive a full disk
+        if path.stat().st_size <= LOG_BYTES_MAX:
+            return
+        try:
+            shutil.copyfile(path, earlier)
+        except OSError:
+            with contextlib.suppress(OSError):
+                earlier.unlink()  # no room for it
         os.truncate(path, 0)
 
 

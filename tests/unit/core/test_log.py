@@ -73,3 +73,17 @@ def test_libraries_log_in_the_same_form_from_warning_on() -> None:
 def test_what_is_not_json_is_written_as_text() -> None:
     [line] = lines("from pathlib import Path; structlog.get_logger().info('x', where=Path('/a'), name='é')")
     assert (line["where"], line["name"]) == ("/a", "é")
+
+
+def test_a_log_on_a_full_disk_loses_lines_and_nothing_else() -> None:
+    body = "\n".join(
+        [
+            "for n in range(1000): structlog.get_logger().error('x' * 100)",
+            "logging.getLogger('library').error('y')",
+            "print('went on', flush=True)",
+        ]
+    )
+    program = _PROGRAM.format(level="info", body=body)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, timeout=60)
+    assert done.stdout == b"went on\n"

@@ -31,3 +31,17 @@ def test_a_small_log_is_kept(tmp_path: Path) -> None:
     journal.log_path(tmp_path).write_text("kept\n")
     journal.rotate(tmp_path)
     assert journal.log_path(tmp_path).read_text() == "kept\n"
+
+
+def test_a_copy_that_cannot_be_made_does_not_end_the_keeper(tmp_path: Path) -> None:
+    os.close(journal.open_log(tmp_path))
+    path = journal.log_path(tmp_path)
+    os.truncate(path, journal.LOG_BYTES_MAX + 1)
+    path.with_suffix(".log.1").mkdir()  # in the way, as a full disk would be
+    journal.rotate(tmp_path)
+    assert path.stat().st_size == 0
+
+
+def test_a_line_that_cannot_be_written_is_no_error() -> None:
+    with open("/dev/full", "wb") as full:
+        journal.write(full.fileno(), "lost")
