@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import af
@@ -11,10 +12,14 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"af {af.__version__}\n")
         return
-    from af.cli.frame import run
+    from af.cli.frame import INTERRUPTED, run
     from af.cli.root import cli
 
-    sys.exit(run(cli, sys.argv[1:]))
+    code = run(cli, sys.argv[1:])
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        os._exit(code)  # uploads under way are not waited for
+    sys.exit(code)
 
 
 if __name__ == "__main__":

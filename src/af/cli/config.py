@@ -5,15 +5,19 @@ Order of precedence: environment (``AF_*``, then ``FLEEK_*``), then the active p
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from alternatefutures.client import DEFAULT_URL
 from alternatefutures.errors import ConfigError, NotFoundHere
@@ -29,6 +33,7 @@ PROJECT_FILES = (
     "fleek.config.ts",
 )
 _SCRIPT_SECONDS = 20
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,36 +88,73 @@ def load_credentials() -> Credentials:
         ) from error
 
 
+@contextmanager
+def editing() -> Iterator[Credentials]:
+    """The credentials, saved at the end of the block; nobody else (`af up`, say) changes them meanwhile."""
+    path = credentials_path()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        credentials = load_credentials()
+        yield credentials
+        save_credentials(credentials)
+    finally:
+        os.close(descriptor)
+
+
 def save_credentials(credentials: Credentials) -> None:
     """Write the file for its owner only (0600), replacing it in one step."""
     path = credentials_path()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".credentials-")  # mkstemp makes it 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"active": credentials.active, "profiles": credentials.profiles}, file, indent=2)
-    os.replace(temporary, path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"active": credentials.active, "profiles": credentials.profiles}, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def access(profile: str | None = None) -> Access:
-    """The address, token and project that apply now."""
+    """The address, token and project that apply now.
+
+    A profile's token and project are for its own platform: where ``AF_API_URL`` names another host they are not sent.
+    """
     stored = load_credentials()
     name = profile or os.environ.get("AF_PROFILE") or stored.active
     if (profile or os.environ.get("AF_PROFILE")) and name not in stored.profiles:
         raise NotFoundHere(f"There is no profile {name!r}.", hint="`af login --profile NAME --token TOKEN` makes one.")
     chosen = stored.profiles.get(name, {})
+    own = chosen.get("apiUrl") or DEFAULT_URL
+    url = os.environ.get("AF_API_URL") or own
+    if _host(url) != _host(own):
+        chosen = {}
     return Access(
-        url=os.environ.get("AF_API_URL") or chosen.get("apiUrl") or DEFAULT_URL,
+        url=url,
         token=os.environ.get("AF_TOKEN") or os.environ.get("FLEEK_TOKEN") or chosen.get("token", ""),
         project_id=os.environ.get("AF_PROJECT_ID") or os.environ.get("FLEEK_PROJECT_ID") or chosen.get("projectId", ""),
         profile=name,
     )
 
 
-def project_file(folder: Path) -> ProjectFile:
-    """The first project file in ``folder``; an empty one when there is none."""
+def _host(url: str) -> str:
+    """The host, one name for all of this machine's own."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+    return "localhost" if host in _LOOPBACK or host.endswith(".localhost") else host
+
+
+def project_file(folder: Path, *, programs: bool = True) -> ProjectFile:
+    """The first project file in ``folder``, without ``programs`` the first that is data; else an empty one."""
     for name in PROJECT_FILES:
         path = folder / name
-        if path.is_file():
+        if path.is_file() and (programs or path.suffix in (".json", ".toml")):
             return _interpret(_read(path), name)
     return ProjectFile()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ def deploy(
     else:
         target, what = state.folder / folder, "folder"
         name = _name_of(target)
+        inside = config.project_file(target, programs=False)
+        settings = inside if inside.site else settings
     if dry_run:
         _dry_run(state, target, unixfs, hidden)
         return
@@ -235,10 +238,10 @@ def diff(state: State, before: str | None, after: str | None, site: str | None) 
         return
     for mark, color, files in (("+", "32", changes["added"]), ("-", "31", changes["removed"])):
         for file in files:
-            output.result(output.colored(color, f"{mark} {file['path']}  {output.size(file['bytes'])}"))
+            output.result(output.colored(color, f"{mark} {file['path']}  {output.size(file['bytes'])}", sys.stdout))
     for change in changes["changed"]:
         sizes = f"{output.size(change['bytesBefore'])} → {output.size(change['bytesAfter'])}"
-        output.result(output.colored("33", f"~ {change['path']}  {sizes}"))
+        output.result(output.colored("33", f"~ {change['path']}  {sizes}", sys.stdout))
     for mark, rules in (
         ("+ redirect", changes["redirectsAdded"]),
         ("- redirect", changes["redirectsRemoved"]),
@@ -278,7 +281,7 @@ def logs(state: State, deployment: str | None, site: str | None, follow: bool) -
             shown.append(entry)
         else:
             output.result(f"{entry['timestamp']}  {entry['level']:<5}  {entry['message']}")
-    if state.json:
+    if state.json and not state.jsonl:
         output.document({"data": shown})
 
 

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from alternatefutures import Client
 
+INTERRUPTED = 130
 Verb = Callable[..., None]
 
 
 @dataclass(slots=True)
 class State:
-    """What the shared options say."""
+    """What the shared options say. ``jsonl`` implies ``json``: what is no stream is one object."""
 
     json: bool = False
     jsonl: bool = False
@@ -59,9 +60,15 @@ class State:
         if not access.token:
             raise NotSignedIn(
                 f"You are not signed in at {access.url}.",
+                cause=f"Profile {access.profile!r} has no token for this address." if access.profile else "",
                 hint="Set AF_TOKEN, or run `af login --token TOKEN`. `af up` signs you in to a local platform.",
             )
-        return Client(url=access.url, token=access.token, project_id=access.project_id)
+        return Client(
+            url=access.url,
+            token=access.token,
+            project_id=access.project_id,
+            refresh=lambda: config.access(self.profile).token,  # `af login` may have run meanwhile
+        )
 
 
 def _store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -74,6 +81,7 @@ def _store(context: click.Context, parameter: click.Parameter, value: Any) -> No
         os.chdir(value)
     else:
         setattr(state, str(parameter.name), value)
+        state.json = state.json or state.jsonl
 
 
 def _shared_options() -> list[click.Parameter]:
@@ -226,7 +234,7 @@ def run(cli: click.Group, arguments: Sequence[str]) -> int:
         )
     except (click.Abort, KeyboardInterrupt):
         output.note("Interrupted.")
-        return 130
+        return INTERRUPTED
     except Exception as error:  # the edge: a failure becomes text and an exit code
         if os.environ.get("AF_DEBUG"):
             raise

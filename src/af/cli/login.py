@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from af.cli import output
 from af.cli.frame import State, command
+
+if TYPE_CHECKING:
+    from af.cli.config import Credentials
 
 
 @command("login")
@@ -26,30 +31,31 @@ def login(state: State, token: str | None, url: str | None) -> None:
     token = (token or "").strip()
     if not token:
         raise UsageError("A token is needed.", hint="`af login --token TOKEN`; `af tokens create` makes one.")
-    credentials = config.load_credentials()
     name = state.profile or "default"
-    known = credentials.profiles.get(name, {})
-    address = url or known.get("apiUrl") or config.Access(*_addresses()).url
+    address = url or _address(config.load_credentials(), name)
     client = Client(url=address, token=token, project_id="")
     user = client.me()
     if user is None:
         raise UsageError("The platform does not know this token.", hint="Make a new one with `af tokens create`.")
     project = client.project()
-    credentials.profiles[name] = {"apiUrl": client.transport.url, "token": token, "projectId": project.id}
-    credentials.active = name
-    config.save_credentials(credentials)
+    with config.editing() as credentials:
+        credentials.profiles[name] = {"apiUrl": client.transport.url, "token": token, "projectId": project.id}
+        credentials.active = name
     if state.json:
         output.document(_identity(user.id, user.username, user.email, address, name, project.slug))
     elif not state.quiet:
         output.note(f"Signed in at {address} as {user.username or user.email or user.id} (profile {name}).")
 
 
-def _addresses() -> tuple[str, str, str, str]:
-    import os
-
+def _address(credentials: Credentials, name: str) -> str:
+    """Where to sign in: ``AF_API_URL``, else where the profile is, else where the active one is, else this machine."""
     from alternatefutures.client import DEFAULT_URL
 
-    return os.environ.get("AF_API_URL") or DEFAULT_URL, "", "", ""
+    for profile in (name, credentials.active):
+        known = credentials.profiles.get(profile, {}).get("apiUrl")
+        if known:
+            break
+    return os.environ.get("AF_API_URL") or known or DEFAULT_URL
 
 
 @command("logout")
@@ -58,14 +64,13 @@ def logout(state: State) -> None:
     from af.cli import config
     from alternatefutures.errors import NotFoundHere
 
-    credentials = config.load_credentials()
-    name = state.profile or credentials.active
-    if name not in credentials.profiles:
-        raise NotFoundHere("You are not signed in.", hint="`af login --token TOKEN` signs you in.")
-    del credentials.profiles[name]
-    if credentials.active == name:
-        credentials.active = next(iter(credentials.profiles), "")
-    config.save_credentials(credentials)
+    with config.editing() as credentials:
+        name = state.profile or credentials.active
+        if name not in credentials.profiles:
+            raise NotFoundHere("You are not signed in.", hint="`af login --token TOKEN` signs you in.")
+        del credentials.profiles[name]
+        if credentials.active == name:
+            credentials.active = next(iter(credentials.profiles), "")
     if state.json:
         output.document({"profile": name, "active": credentials.active})
     elif not state.quiet:

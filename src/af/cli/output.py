@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 _KILO = 1000
 # All but tab, line break and the colours of `colored`: what others named must not steer this terminal.
@@ -70,8 +70,8 @@ def size(count: int | None) -> str:
     raise AssertionError("unreachable")
 
 
-def colored(code: str, text: str, stream: Any = None) -> str:
-    """``text`` in an ANSI colour when the stream shows colours and NO_COLOR is not set."""
+def colored(code: str, text: str, stream: IO[str] | None = None) -> str:
+    """``text`` in an ANSI colour when the stream (standard error by default) shows them and NO_COLOR is not set."""
     target = stream or sys.stderr
     if not target.isatty() or os.environ.get("NO_COLOR"):
         return text

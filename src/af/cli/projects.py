@@ -52,12 +52,11 @@ def use(state: State, project: str) -> None:
     found = next((p for p in client.projects() if project in (p.id, p.slug)), None)
     if found is None:
         raise NotFoundHere(f"There is no project {project!r}.", hint="`af projects list` shows the projects.")
-    credentials = config.load_credentials()
-    name = state.profile or credentials.active
-    if name not in credentials.profiles:
-        raise NotFoundHere("There is no profile to remember it in.", hint=f"Set AF_PROJECT_ID={found.id} instead.")
-    credentials.profiles[name]["projectId"] = found.id
-    config.save_credentials(credentials)
+    with config.editing() as credentials:
+        name = state.profile or credentials.active
+        if name not in credentials.profiles:
+            raise NotFoundHere("There is no profile to remember it in.", hint=f"Set AF_PROJECT_ID={found.id} instead.")
+        credentials.profiles[name]["projectId"] = found.id
     if state.json:
         output.document({"profile": name, "projectId": found.id})
     elif not state.quiet:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -60,23 +62,42 @@ def list_pins(state: State) -> None:
 @click.option("--car", is_flag=True, help="Fetch the whole DAG as a CAR file.")
 def get(state: State, cid: str, inner: str, target: Path | None, car: bool) -> None:
     """Fetch a file by CID (and path INNER inside it), or with --car everything under CID."""
+    from alternatefutures.errors import UsageError
+
+    if target is None and state.json:
+        raise UsageError("Content and a JSON object cannot share stdout.", hint="Add --output FILE.")
     client = state.client()
     pieces = client.export_car(cid) if car else client.read_file(cid, inner)
-    written = 0
     if target is None:
         for piece in pieces:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return
-    unfinished = target.with_name(target.name + ".part")
-    with unfinished.open("wb") as file:
-        for piece in pieces:
-            written += file.write(piece)
-    unfinished.replace(target)
+    written = _write_whole(target, pieces)
     if state.json:
         output.document({"cid": cid, "file": str(target), "bytes": written})
     elif not state.quiet:
         output.note(f"Wrote {output.size(written)} to {target}.")
+
+
+def _write_whole(target: Path, pieces: Iterator[bytes]) -> int:
+    """Write the file in one step, or nothing; returns its size in bytes."""
+    unfinished = target.with_name(target.name + ".part")
+    from alternatefutures.errors import UsageError
+
+    written = 0
+    try:
+        with unfinished.open("wb") as file:
+            for piece in pieces:
+                written += file.write(piece)
+        unfinished.replace(target)
+    except BaseException as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        if isinstance(error, OSError):
+            raise UsageError(f"{target} cannot be written.", cause=error.strerror or "") from error
+        raise
+    return written
 
 
 @verb(storage, "delete")

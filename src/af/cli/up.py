@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,9 +67,10 @@ def doctor(state: State, **options: Any) -> None:
         output.document({"ok": not failed, "checks": [check.as_dict() for check in found]})
     else:
         for check in found:
-            mark = {"ok": output.colored("32", "ok  "), "warn": output.colored("33", "warn")}.get(
-                check.status, output.colored("1;31", "FAIL")
-            )
+            mark = {
+                "ok": output.colored("32", "ok  ", sys.stdout),
+                "warn": output.colored("33", "warn", sys.stdout),
+            }.get(check.status, output.colored("1;31", "FAIL", sys.stdout))
             output.result(f"{mark}  {check.name.ljust(checks.NAME_WIDTH)}  {check.detail}")
             if check.fix:
                 output.result(f"      {' ' * checks.NAME_WIDTH}  fix: {check.fix}")
