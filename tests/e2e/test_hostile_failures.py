@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -186,6 +187,37 @@ def test_a_full_disk_refuses_writes_serves_on_and_recovers(small_disk: Path, tmp
         again = af(platform, "deploy", write(tmp_path / "later", {"index.html": b"later"}), "--json")
         assert again.code == 0, (again.out, again.err)
         assert platform.request("/", host=host_of(again.json["site"]["url"])).body == b"later"
+
+
+@pytest.mark.root
+def test_parts_survive_and_come_back_on_a_disk_without_a_single_free_byte(small_disk: Path, tmp_path: Path) -> None:
+    """Mapped files (metrics) end a process that touches a page for which there is no room."""
+    with running(small_disk, AF_DISK_FREE_BYTES_MIN="0") as platform:
+        host = host_of(deploy(platform, write(tmp_path / "site", {"index.html": b"here"}))["site"]["url"])
+        before = now_running(platform)
+        with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 12)):
+                pass
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            for path in ("/auth/me", "/absent", "/v1/projects/default/content/car", "/graphql", "/store"):
+                platform.request(path, method=method, headers={"X-Long": "x" * 100})
+        assert platform.request("/", host=host).body == b"here"
+        assert now_running(platform) == before, "a part died"
+        os.kill(before["edge-0"], signal.SIGKILL)
+        wait_until(lambda: _serves(platform, host), seconds=20, what="the site is served by a new edge")
+        after = now_running(platform)
+        until = time.monotonic() + 3  # longer than the gateway keeps its counts to itself
+        while time.monotonic() < until:
+            platform.request("/", host=host)
+            platform.request("/auth/me")
+        assert _serves(platform, host)
+        assert now_running(platform) == after, "the new edge died"
+
+
+def _serves(platform: Running, host: str) -> bool:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return platform.request("/", host=host).body == b"here"
+    return False
 
 
 def test_the_gateway_serves_while_the_database_cannot_be_written(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 Each process counts in mapped files below the data folder (prometheus_client's multiprocess mode), so ``/metrics`` of
 any HTTP process answers for the edge processes and the worker together. Names: ``af_<domain>_<what>_<unit>``.
 
-`setup` must run before the first import of ``prometheus_client``; metrics are therefore made by `counter` and
+`setup` or `join` must run before the first import of ``prometheus_client``; metrics are therefore made by `counter` and
 `histogram` on first use.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_FILE_BYTES = 1 << 16  # prometheus_client's own first size; all labels of the catalogue need a quarter of it
 
 CATALOGUE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     # name: (kind, help, labels); docs/reference/metrics.md is generated from it
@@ -38,8 +40,28 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def setup(folder: Path) -> None:
     """Share this process's metrics with its siblings through ``folder``; before any metric is used."""
-    folder.mkdir(parents=True, exist_ok=True)
     os.environ[_FOLDER] = str(folder)
+    join()
+
+
+def join() -> None:
+    """`setup` with the folder that the environment names, if it names one. Takes the room on the disk for this
+    process's files now: a mapped page for which there is none would end the process (SIGBUS). On a full disk the
+    process counts for itself, and its own ``/metrics`` shows its own counts."""
+    if _FOLDER not in os.environ:
+        return
+    folder = Path(os.environ[_FOLDER])
+    files = [folder / f"{kind}_{os.getpid()}.db" for kind in ("counter", "histogram")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in files:
+            with path.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
+    except OSError:
+        for path in files:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        del os.environ[_FOLDER]
 
 
 def forget(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import uvloop
 
-from af.core import log, settings
+from af.core import log, metrics, settings
 from af.core.errors import Error
 from af.core.settings import Settings
 from af.server import offspring
@@ -37,6 +37,7 @@ def main(spec: PartSpec) -> None:
     def work() -> None:
         resolved = settings.load(os.environ)
         log.configure(resolved.log_level, part=spec.name)
+        metrics.join()
         run_part = _imported(spec)
         messages = _wait(channel)
         if messages[0].get("prepare"):

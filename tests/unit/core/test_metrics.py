@@ -47,3 +47,16 @@ def test_every_metric_in_the_catalogue_can_be_made(tmp_path: Path) -> None:
     body = "[getattr(metrics, kind)(name) for name, (kind, _, _) in metrics.CATALOGUE.items()]"
     in_process(tmp_path, body)
     assert all(re.fullmatch(r"af_[a-z_]+_(total|seconds|bytes)", name) for name in metrics.CATALOGUE)
+
+
+def test_a_process_that_gets_no_room_for_its_files_counts_for_itself(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_bytes(b"")
+    shown = in_process(in_the_way / "metrics", f"metrics.answered('GET', 200, 0.1)\n{RENDER}")
+    assert 'af_http_requests_total{method="GET",status="200"} 1.0' in shown
+
+
+def test_the_files_have_their_room_from_the_start(tmp_path: Path) -> None:
+    in_process(tmp_path, "metrics.counter('af_gateway_bytes_total').inc(10)")
+    for path in tmp_path.glob("*.db"):
+        assert path.stat().st_blocks * 512 >= path.stat().st_size, f"{path.name} has holes"
