@@ -6,7 +6,8 @@ Rows: cold, unchanged, one file changed, rollback. Ours is `af deploy` / `af rol
 to disk. Peers, run in turn on the same files and disk: Kubo 0.40 (`ipfs add -r` on a warm daemon, then a GET by the
 printed CID; its default does not sync) and `rsync` into a fresh folder with a symlink flip under a running Caddy, the
 hand-made atomic deploy. Prints one JSON line per row: medians in milliseconds, ours / theirs (under 1: we are faster),
-and for rollback what a client that hammers the address saw. Bars (DESIGN §6): cold ≤ 2.5 × Kubo; one file ≤ 500 ms;
+and for rollback what a client that hammers the address saw; for our deploys also the bytes sent (median) and the peak
+resident memory of `af`. Bars (DESIGN §6): cold ≤ 2.5 × Kubo; one file ≤ 500 ms;
 rollback request to new bytes ≤ 50 ms with 0 failures.
 """
 
@@ -51,6 +52,8 @@ class Contestant:
     request_rollback: Callable[[], object] = lambda: None
     """The rollback as one API request of a client that is running already."""
     times: dict[str, list[float]] = field(default_factory=dict)
+    runs: list[dict[str, int]] = field(default_factory=list)
+    """Bytes sent and peak memory of each command, in order, where they are known."""
 
 
 def main() -> int:
@@ -113,10 +116,14 @@ def _until(one: Contestant, wanted: bytes) -> None:
 
 
 def _print(row: str, contestants: dict[str, Contestant], bar: str, rounds: int) -> None:
+    own = contestants["af"].runs
+    rows = ("cold", "unchanged", "one_file", "rollback")
+    of_row = own[rows.index(row) :: len(rows)][:rounds]  # one command of each row in each round
+    cost = {key: round(statistics.median(run[key] for run in of_row)) for key in ("sent_bytes", "af_peak_rss_bytes")}
     medians = {name: statistics.median(one.times[row]) * 1000 for name, one in contestants.items()}
     ratios = {f"af/{name}": round(medians["af"] / value, 2) for name, value in medians.items() if name != "af"}
     shown = {f"{name}_ms": round(value) for name, value in medians.items()}
-    print(json.dumps({"bench": f"deploy_{row}", **shown, **ratios, "rounds": rounds, "bar": bar}), flush=True)
+    print(json.dumps({"bench": f"deploy_{row}", **shown, **ratios, **cost, "rounds": rounds, "bar": bar}), flush=True)
 
 
 def _make_site(folder: Path, files: int, file_bytes: int, *, seed: int) -> Path:
@@ -135,10 +142,19 @@ def _af(folder: Path) -> Iterator[Contestant]:
     with platform(folder) as ready:
         env = environment(folder)
 
+        runs: list[dict[str, int]] = []
+
         def run(*arguments: str | Path) -> None:
-            subprocess.run(
-                [AF, *arguments, "--site", "bench", "--json"], env=env, check=True, stdout=subprocess.DEVNULL
-            )
+            command = [AF, *arguments, "--site", "bench", "--json"]
+            with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                answer = json.loads(process.stdout.read())
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != 0:
+                raise SystemExit(f"af ended with {process.returncode}: {answer}")
+            sent = answer["deployment"].get("uploadedBytes", 0)
+            runs.append({"sent_bytes": sent, "af_peak_rss_bytes": used.ru_maxrss * 1024})
 
         def fetch() -> bytes | None:
             return _get("127.0.0.1", ready["port"], f"/{PROBE}", f"bench.localhost:{ready['port']}")
@@ -152,7 +168,7 @@ def _af(folder: Path) -> Iterator[Contestant]:
                 sites.extend(site.id for site in client.sites())
             client.rollback(sites[0])
 
-        yield Contestant(lambda site: run("deploy", site), fetch, lambda: run("rollback"), request_rollback)
+        yield Contestant(lambda site: run("deploy", site), fetch, lambda: run("rollback"), request_rollback, runs=runs)
 
 
 @contextlib.contextmanager
