@@ -70,6 +70,11 @@ class Client:
         document = self.transport.graphql(operations.ME)["me"]
         return build(User, document) if document else None
 
+    def login_link(self) -> str:
+        """A link that signs this user in once, in a browser."""
+        document = self.transport.graphql(operations.LOGIN_LINK, idempotent=False)
+        return str(document["createLoginLink"]["url"])
+
     def projects(self) -> list[Project]:
         return [build(Project, row) for row in self._pages(operations.PROJECTS, "projects")]
 

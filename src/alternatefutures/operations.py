@@ -6,6 +6,7 @@ _DEPLOYMENT = """
 """
 _SITE = f"id slug name url createdAt currentDeployment {{ {_DEPLOYMENT} }}"
 
+LOGIN_LINK = "mutation LoginLink { createLoginLink { url } }"
 ME = "query Me { me { id email username } }"
 PROJECTS = """query Projects($after: String) {
   projects(first: 100, after: $after) { data { id name slug createdAt } pageInfo { endCursor hasNextPage } }

@@ -267,6 +267,14 @@ def test_login_logout_and_whoami_keep_profiles_apart(platform: Running, tmp_path
     assert wrong.code == 4
 
 
+def test_a_login_link_signs_a_browser_in_once(platform: Running) -> None:
+    link = ok(platform, "login", "--link")["url"]
+    path = link.split(f":{platform.port}", 1)[1]
+    shown = platform.request(path)
+    assert shown.status == 200
+    assert "set-cookie" not in shown.headers  # looking at the page does not use the link up
+
+
 def test_projects_are_listed_made_chosen_and_deleted(platform: Running, tmp_path: Path) -> None:
     made = ok(platform, "projects", "create", "Side project")
     assert made["slug"] in [p["slug"] for p in ok(platform, "projects", "list")["data"]]

@@ -98,7 +98,6 @@ def test_every_error_is_explained(platform: Running) -> None:
     assert all(len(entry["explain"]) > 30 for entry in entries)
 
 
-@pytest.mark.xfail(strict=True, reason="bug 3 (CLIENT): there is no `af login --link`")
 def test_commands_that_the_first_page_tells_exist(platform: Running) -> None:
     page = platform.request("/").body.decode()
     told = set(re.findall(r"<code>af ([a-z]+)((?: --[a-z-]+)*)", page))

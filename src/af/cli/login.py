@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 @command("login")
 @click.option("--token", help="Access token; `-` reads it from stdin.")
 @click.option("--url", help="Address of the platform.")
-def login(state: State, token: str | None, url: str | None) -> None:
+@click.option("--link", is_flag=True, help="Print a link that signs you in once, in a browser.")
+def login(state: State, token: str | None, url: str | None, link: bool) -> None:
     """Sign in with an access token and remember it as a profile (``--profile``, else ``default``)."""
+    if link:
+        _print_link(state)
+        return
     from af.cli import config
     from alternatefutures import Client
     from alternatefutures.errors import UsageError
@@ -45,6 +49,17 @@ def login(state: State, token: str | None, url: str | None) -> None:
         output.document(_identity(user.id, user.username, user.email, address, name, project.slug))
     elif not state.quiet:
         output.note(f"Signed in at {address} as {user.username or user.email or user.id} (profile {name}).")
+
+
+def _print_link(state: State) -> None:
+    """For the browser of somebody who is signed in here."""
+    address = state.client().login_link()
+    if state.json:
+        output.document({"url": address})
+        return
+    if not state.quiet:
+        output.note("Open it in a browser; it works once:")
+    output.result(address)
 
 
 def _address(credentials: Credentials, name: str) -> str:
