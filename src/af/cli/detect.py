@@ -19,11 +19,28 @@ BUILT = (
     ".output/public",
     ".vitepress/dist",
     "docs/.vitepress/dist",
-    "build/client",
+    ".vuepress/dist",
+    "docs/.vuepress/dist",
+    "build/client",  # React Router
+    "dist/spa",  # Quasar
+    "build/web",  # Flutter
+    "web-build",  # Expo
+    "book",  # mdBook
+    "build/html",  # Sphinx
+    "_build/html",
+    "docs/_build/html",
     "storybook-static",
 )
 """Where the common builders put their result, most common first. ``public`` is a source folder in most of them."""
-_PUBLIC_IS_OUTPUT = ("hugo.toml", "hugo.yaml", "config.toml", "gatsby-config.js", "gatsby-config.ts")
+_PUBLIC_IS_OUTPUT = (
+    "hugo.toml",
+    "hugo.yaml",
+    "hugo.yml",
+    "hugo.json",
+    "config.toml",
+    "gatsby-config.js",
+    "gatsby-config.ts",
+)
 _LOCK_COMMANDS = {
     "pnpm-lock.yaml": "pnpm run build",
     "yarn.lock": "yarn build",

@@ -50,7 +50,10 @@ def test_angular_puts_its_output_two_levels_down(tmp_path: Path) -> None:
     assert detect(tmp_path, NONE).folder == tmp_path / "dist/app/browser"
 
 
-@pytest.mark.parametrize("settings", ["hugo.toml", "hugo.yaml", "config.toml", "gatsby-config.js", "gatsby-config.ts"])
+@pytest.mark.parametrize(
+    "settings",
+    ["hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config.toml", "gatsby-config.js", "gatsby-config.ts"],
+)
 def test_public_is_output_of_hugo_and_gatsby(tmp_path: Path, settings: str) -> None:
     _touch(tmp_path, settings, "public/index.html")
     assert detect(tmp_path, NONE).folder == tmp_path / "public"
