@@ -224,25 +224,25 @@ async def test_readiness_knows_whether_a_worker_lives(ctx: Context, start_worker
 async def test_another_worker_finishes_a_killed_one_s_work(ctx: Context, start_worker: StartWorker) -> None:
     postgresql_only(ctx)
     first = await ready(start_worker("here"))
-    await add(ctx, "a", steps=6)
+    await add(ctx, "a", steps=40)  # far from done when the second worker has started
     await until(ctx, "a", lambda row: row.step >= 1)
     second = await ready(start_worker("there"))
     killed_at = time.monotonic()
     first.send(signal.SIGKILL)
-    row = await until_done(ctx, "a")
-    work_seconds = 6 * 0.2
+    row = await until_done(ctx, "a", seconds=60)
+    work_seconds = 40 * 0.2
     # the lease runs out, the next renewal (a third of a lease) sees it, DBOS's queue is read each second
     assert time.monotonic() - killed_at < LEASE_SECONDS * 4 / 3 + 1.1 + work_seconds + 2.5  # the rest: a busy machine
     assert row.runs == 2
-    assert {pid for where, step, pid in await marks(ctx) if step == 5} == {second.pid}
-    await assert_each_step_once(ctx, "a", 6)
+    assert {pid for where, step, pid in await marks(ctx) if step == 39} == {second.pid}
+    await assert_each_step_once(ctx, "a", 40)
 
 
 async def test_a_paused_worker_that_lost_its_lease_does_nothing_more(ctx: Context, start_worker: StartWorker) -> None:
     postgresql_only(ctx)
     first = await ready(start_worker("here"))
     for name in ("a", "b", "c"):
-        await add(ctx, name, steps=12)
+        await add(ctx, name, steps=30)
     await until(ctx, "c", lambda row: row.step >= 1)
     second = await ready(start_worker("there"))
     first.send(signal.SIGSTOP)
@@ -251,6 +251,6 @@ async def test_a_paused_worker_that_lost_its_lease_does_nothing_more(ctx: Contex
     first.send(signal.SIGCONT)
     assert await asyncio.to_thread(first.wait_for_exit, seconds=LEASE_SECONDS + 10) == LOST_STATUS
     for name in ("a", "b", "c"):
-        assert (await until_done(ctx, name)).runs == 2
-        await assert_each_step_once(ctx, name, 12)
+        assert (await until_done(ctx, name, seconds=60)).runs == 2
+        await assert_each_step_once(ctx, name, 30)
     assert second.popen.poll() is None
