@@ -128,14 +128,6 @@ class ExampleFailed(Unavailable):
     explain = "`af up --with-example` deploys examples/hello by the public API. The platform itself is not affected."
 
 
-class NotReady(Unavailable):
-    """`/ready` or a request found a part that is not ready."""
-
-    code = "not_ready"
-    number = 7013
-    explain = "The platform is starting or stopping, or its database, block store or worker does not answer."
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error as it crosses process borders: enough to print ``error[AF…]``, ``cause:``, ``fix:`` and exit."""
