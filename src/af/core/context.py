@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from af.core.bell import Bell, Topic
 from af.core.clock import Clock
 from af.core.db import Database
-from af.core.ids import ProjectId, TokenId, UserId
+from af.core.ids import ProjectId, SessionId, TokenId, UserId
 from af.core.settings import Settings
 
 Port = TypeVar("Port")
@@ -48,6 +48,11 @@ class Actor:
     address: str = ""
     chosen_project_id: ProjectId | None = None
     """What the credential was made to work on: the project of requests that name none. A wish, not a right."""
+    session_id: SessionId | None = None
+    """The session behind the request, if a person's; `None` with an access token."""
+    authenticated_at: datetime | None = None
+    """When that person last proved who they are."""
+    user_agent: str = ""
 
 
 ANONYMOUS = Actor(ActorKind.ANONYMOUS)

@@ -20,6 +20,12 @@ SessionId = NewType("SessionId", str)
 SiteId = NewType("SiteId", str)
 DeploymentId = NewType("DeploymentId", str)
 PinId = NewType("PinId", str)
+MethodId = NewType("MethodId", str)
+ChallengeId = NewType("ChallengeId", str)
+OrganizationId = NewType("OrganizationId", str)
+InvitationId = NewType("InvitationId", str)
+TrustRuleId = NewType("TrustRuleId", str)
+MessageId = NewType("MessageId", str)
 
 USER = "usr"
 PROJECT = "prj"
@@ -28,6 +34,12 @@ SESSION = "ses"
 SITE = "sit"
 DEPLOYMENT = "dep"
 PIN = "pin"
+METHOD = "mth"
+CHALLENGE = "chl"
+ORGANIZATION = "org"
+INVITATION = "inv"
+TRUST_RULE = "rul"
+MESSAGE = "msg"
 
 _TIME_DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _TIME_LENGTH = 10

@@ -159,7 +159,8 @@ class RequestContext:
         headers = Headers(scope=scope)
         request_id = request_id_of(headers)
         address = scope["client"][0] if scope.get("client") else ""
-        ctx = self.platform.context(Actor(ActorKind.ANONYMOUS, address=address), request_id=request_id)
+        visitor = Actor(ActorKind.ANONYMOUS, address=address, user_agent=headers.get("user-agent", "")[:300])
+        ctx = self.platform.context(visitor, request_id=request_id)
         wished = headers.get("x-project-id")
         if wished:
             ctx = replace(ctx, selected_project_id=ProjectId(wished[:64]))

@@ -96,7 +96,7 @@ async def _grant_of_text(ctx: Context, text: str) -> Grant | None:
 
 async def _load_token(ctx: Context, digest: str) -> Grant | None:
     async with ctx.reading() as connection:
-        token = await store.token_by_hash(connection, digest)
+        token = await store.tokens.token_by_hash(connection, digest)
     if token is None or token.revoked_at is not None:
         return None
     await _note_use(ctx, token)
@@ -110,7 +110,7 @@ async def _load_short_lived(ctx: Context, text: str) -> Grant | None:
     if claims is None:
         return None
     async with ctx.reading() as connection:
-        token = await store.token_by_id(connection, claims.token_id)
+        token = await store.tokens.token_by_id(connection, claims.token_id)
     if token is None or token.revoked_at is not None or (token.expires_at and token.expires_at <= ctx.now):
         return None
     limits = (token.scopes, token.project_id, claims.expires_at)
@@ -122,7 +122,7 @@ async def _grant_of_session(ctx: Context, cookie: str) -> Grant | None:
     known = memory.of(ctx).grant(digest, ctx.now)
     if known is None:
         async with ctx.reading() as connection:
-            session = await store.session_by_hash(connection, digest)
+            session = await store.sessions.session_by_hash(connection, digest)
         if session is None:
             return None
         known = Grant(session.user_id, None, None, None, session.expires_at, ctx.now)
@@ -136,6 +136,6 @@ async def _note_use(ctx: Context, token: AccessToken) -> None:
         return
     try:
         async with ctx.transaction() as tx:
-            await store.touch_token(tx, token.id, ctx.now)
+            await store.tokens.touch_token(tx, token.id, ctx.now)
     except DatabaseUnavailable as error:
         ctx.log.warning("the use of a token was not noted", detail=error.detail)

@@ -35,9 +35,9 @@ async def create_login_link(ctx: Context, user_id: UserId) -> str:
     text = secrets.token_urlsafe(_SECRET_BYTES)
     expires_at = ctx.now + timedelta(seconds=ctx.settings.login_link_seconds)
     async with ctx.transaction() as tx:
-        if not await store.users_by_id(tx, [user_id]):
+        if not await store.users.users_by_id(tx, [user_id]):
             raise UserNotFound("There is no such user.")
-        await store.insert_login_link(tx, rules.digest(text), user_id, expires_at, ctx.now)
+        await store.sessions.insert_login_link(tx, rules.digest(text), user_id, expires_at, ctx.now)
     return text
 
 
@@ -54,7 +54,7 @@ async def redeem_login_link(ctx: Context, text: str) -> CreatedSession:
     if len(text) != _SECRET_LENGTH:
         raise LinkUsed("This login link does not work: it is not complete.")
     async with ctx.transaction() as tx:
-        user_id = await store.take_login_link(tx, rules.digest(text), ctx.now)
+        user_id = await store.sessions.take_login_link(tx, rules.digest(text), ctx.now)
         created = None if user_id is None else await _open_session(ctx, user_id)
     if created is None:  # outside the transaction, so that an expired link stays deleted
         raise LinkUsed(
@@ -68,7 +68,7 @@ async def _open_session(ctx: Context, user_id: UserId) -> CreatedSession:
     expires_at = ctx.now + timedelta(seconds=ctx.settings.session_seconds)
     session = Session(SessionId(ids.new(ids.SESSION, ctx.now)), user_id, expires_at, ctx.now)
     async with ctx.transaction() as tx:
-        await store.insert_session(tx, session, rules.digest(text))
+        await store.sessions.insert_session(tx, session, rules.digest(text))
     return CreatedSession(session, text)
 
 
@@ -76,5 +76,5 @@ async def end_session(ctx: Context, text: str) -> None:
     """Sign this browser out, at once here and within seconds in other processes. Twice is harmless."""
     digest = rules.digest(text)
     async with ctx.transaction() as tx:
-        await store.delete_session(tx, digest)
+        await store.sessions.delete_session(tx, digest)
     memory.of(ctx).forget(digest)

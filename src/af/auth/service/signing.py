@@ -113,7 +113,7 @@ async def _keyring(ctx: Context, *, reload: bool = False) -> Keyring:
     if known is not None and not (reload and ctx.now >= known.loaded_at + _RELOAD_AFTER):
         return known
     async with ctx.reading() as connection:
-        rows = await store.signing_key_rows(connection)
+        rows = await store.sessions.signing_key_rows(connection)
     public = {row.kid: ECKey.import_key(row.public_jwk) for row in rows if row.retired_at is None}
     signing = known.signing if known is not None and known.signing is not None else None
     if signing is not None and signing.kid not in public:
@@ -129,13 +129,13 @@ async def _signing_key(ctx: Context) -> ECKey:
         return known.signing
     sealer = ctx.get(seal.Sealer)
     async with ctx.transaction() as tx:
-        rows = [row for row in await store.signing_key_rows(tx) if row.retired_at is None]
+        rows = [row for row in await store.sessions.signing_key_rows(tx) if row.retired_at is None]
         if rows:
             opened = sealer.open(rows[0].sealed_private_jwk, purpose=_PURPOSE)
             key = ECKey.import_key(cast(dict[str, Any], msgspec.json.decode(opened)))
         else:
             key = _generate()
-            await store.insert_signing_key(
+            await store.sessions.insert_signing_key(
                 tx,
                 kid=_kid(key),
                 algorithm=ALGORITHM,

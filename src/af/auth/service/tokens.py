@@ -45,14 +45,14 @@ async def create_token(
     random = "".join(secrets.choice(rules.BASE62) for _ in range(rules.TOKEN_RANDOM_LENGTH))
     text = rules.token_text(random)
     async with ctx.transaction() as tx:
-        maker = await store.token_by_id(tx, ctx.actor.token_id) if ctx.actor.token_id else None
+        maker = await store.tokens.token_by_id(tx, ctx.actor.token_id) if ctx.actor.token_id else None
         ends = rules.check_expiry(expires_at, ctx.now, maker.expires_at if maker else None)
         if ctx.actor.kind is not ActorKind.SYSTEM:
-            made = await store.creation_times(tx, owner, ctx.now - _DAY)
+            made = await store.tokens.creation_times(tx, owner, ctx.now - _DAY)
             if len(made) >= rules.TOKENS_PER_DAY_MAX:
                 wait = (made[0] + _DAY - ctx.now).total_seconds()
                 raise TooManyTokens("50 tokens were made in the last 24 hours.", retry_after_seconds=wait)
-            if await store.count_active(tx, owner, ctx.now) >= rules.TOKENS_ACTIVE_MAX:
+            if await store.tokens.count_active(tx, owner, ctx.now) >= rules.TOKENS_ACTIVE_MAX:
                 raise TokenLimitReached("You have 500 tokens.", hint="Revoke some: af tokens revoke ID")
         token = AccessToken(
             id=TokenId(ids.new(ids.TOKEN, ctx.now)),
@@ -66,7 +66,7 @@ async def create_token(
             revoked_at=None,
             created_at=ctx.now,
         )
-        await store.insert_token(tx, token, rules.digest(text))
+        await store.tokens.insert_token(tx, token, rules.digest(text))
     return CreatedToken(token, text)
 
 
@@ -80,7 +80,9 @@ async def list_tokens(ctx: Context, *, first: int = PAGE_MAX, after: str | None 
         raise InvalidInput("after must be the endCursor of a page.", field="after")
     limit = max(1, min(first, PAGE_MAX + 1))
     async with ctx.reading() as connection:
-        found = await store.tokens_of(connection, owner, ctx.now, after=TokenId(after) if after else None, limit=limit)
+        found = await store.tokens.tokens_of(
+            connection, owner, ctx.now, after=TokenId(after) if after else None, limit=limit
+        )
     if ctx.actor.project_id is None:
         return found
     return [token for token in found if token.project_id == ctx.actor.project_id]
@@ -93,11 +95,11 @@ async def revoke_token(ctx: Context, token_id: str) -> AccessToken:
     """
     owner = await require_scope(ctx, "tokens:write")
     async with ctx.transaction() as tx:
-        token = await store.token_by_id(tx, TokenId(token_id)) if ids.is_id(ids.TOKEN, token_id) else None
+        token = await store.tokens.token_by_id(tx, TokenId(token_id)) if ids.is_id(ids.TOKEN, token_id) else None
         hidden = ctx.actor.project_id is not None and token is not None and token.project_id != ctx.actor.project_id
         if token is None or token.user_id != owner or token.revoked_at is not None or hidden:
             raise TokenNotFound(f"You have no token {token_id[:60]!r}.", hint="`af tokens list` shows yours.")
-        await store.revoke_token(tx, token.id, ctx.now)
+        await store.tokens.revoke_token(tx, token.id, ctx.now)
     memory.of(ctx).forget_token(token.id)
     return token
 
@@ -106,8 +108,8 @@ async def token_allowance(ctx: Context) -> TokenAllowance:
     """How many more tokens the caller may make."""
     owner = await require_scope(ctx, "tokens:read")
     async with ctx.reading() as connection:
-        made = await store.creation_times(connection, owner, ctx.now - _DAY)
-        active = await store.count_active(connection, owner, ctx.now)
+        made = await store.tokens.creation_times(connection, owner, ctx.now - _DAY)
+        active = await store.tokens.count_active(connection, owner, ctx.now)
     return TokenAllowance(
         remaining=max(0, rules.TOKENS_PER_DAY_MAX - len(made)),
         limit=rules.TOKENS_PER_DAY_MAX,

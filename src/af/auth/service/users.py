@@ -62,14 +62,14 @@ async def users_by_id(ctx: Context, user_ids: Sequence[UserId]) -> dict[UserId, 
     loaders of higher domains."""
     await require_signed_in(ctx)
     async with ctx.reading() as connection:
-        return await store.users_by_id(connection, user_ids[:USERS_BATCH_MAX])
+        return await store.users.users_by_id(connection, user_ids[:USERS_BATCH_MAX])
 
 
 async def user_by_name(ctx: Context, name: str) -> User:
     """A user by exact user name or e-mail address. :raises UserNotFound: nobody has it."""
     await require_signed_in(ctx)
     async with ctx.reading() as connection:
-        user = await store.user_by_name(connection, name[:320]) if name.isprintable() else None
+        user = await store.users.user_by_name(connection, name[:320]) if name.isprintable() else None
     if user is None:
         raise UserNotFound(f"There is no user {name[:80]!r}.", field="name")
     return user
@@ -85,9 +85,9 @@ async def create_user(ctx: Context, username: str, *, email: str | None = None, 
     wanted = rules.username_from(username)
     user = User(UserId(ids.new(ids.USER, ctx.now)), wanted, email, operator, ctx.now, ctx.now)
     async with ctx.transaction() as tx:
-        if not await store.insert_user(tx, user):
+        if not await store.users.insert_user(tx, user):
             user = replace(user, username=f"{wanted}-{ids.label(user.id)}")
-            if not await store.insert_user(tx, user):
+            if not await store.users.insert_user(tx, user):
                 raise InvalidCredentials("The e-mail address belongs to another user.", field="email")
     return user
 
@@ -100,13 +100,13 @@ async def ensure_operator(ctx: Context, username: str) -> tuple[User, bool]:
     if ctx.actor.kind is not ActorKind.SYSTEM:
         raise Forbidden("Only the platform itself makes its operator.")
     async with ctx.transaction() as tx:
-        found = await store.first_operator(tx)
+        found = await store.users.first_operator(tx)
         if found is not None:
             return found, False
         user = User(UserId(ids.new(ids.USER, ctx.now)), username, None, True, ctx.now, ctx.now)
-        if await store.insert_user(tx, user):
+        if await store.users.insert_user(tx, user):
             return user, True
-        found = await store.first_operator(tx)
+        found = await store.users.first_operator(tx)
         if found is not None:
             return found, False
     return await create_user(ctx, username, operator=True), True

@@ -1,0 +1,32 @@
+"""Every SQL statement of identity, one module per thing: `users`, `methods` (ways to sign in), `challenges` (proofs
+that are awaited), `sessions` (with login links and signing keys), `tokens`. Credentials are hashed or sealed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from af.auth.store import challenges, methods, sessions, tokens, users
+
+__all__ = ["challenges", "methods", "prune", "sessions", "tokens", "users"]
+
+KEEP_CHALLENGES = timedelta(hours=1)
+"""They count in limits of what may be asked for."""
+
+
+async def prune(connection: AsyncConnection, now: datetime, keep_tokens: timedelta) -> int:
+    """Delete what is over: sessions, links, and tokens revoked or expired longer than ``keep_tokens`` ago."""
+    gone = 0
+    before = now - keep_tokens
+    for statement in (
+        sa.delete(sessions.sessions).where(sessions.sessions.c.expires_at <= now),
+        sa.delete(sessions.login_links).where(sessions.login_links.c.expires_at <= now),
+        sa.delete(challenges.challenges).where(challenges.challenges.c.expires_at <= now - KEEP_CHALLENGES),
+        sa.delete(tokens.access_tokens).where(
+            sa.or_(tokens.access_tokens.c.revoked_at < before, tokens.access_tokens.c.expires_at < before)
+        ),
+    ):
+        gone += (await connection.execute(statement)).rowcount
+    return gone

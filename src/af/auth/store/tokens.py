@@ -1,0 +1,109 @@
+"""Access tokens: every SQL statement that touches them. Only their SHA-256 is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from af.auth.models import AccessToken
+from af.core.db import Timestamp, metadata
+from af.core.ids import ProjectId, TokenId, UserId
+
+access_tokens = sa.Table(
+    "access_tokens",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("masked", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON(none_as_null=True)),
+    sa.Column("project_id", sa.Text),
+    sa.Column("expires_at", Timestamp()),
+    sa.Column("last_used_at", Timestamp()),
+    sa.Column("revoked_at", Timestamp()),
+    sa.Column("created_at", Timestamp(), nullable=False),
+)
+"""Revoked rows stay for a while: they count in the day's allowance and the audit log points at them."""
+
+
+async def insert_token(connection: AsyncConnection, token: AccessToken, hash: str) -> None:
+    await connection.execute(
+        access_tokens.insert().values(
+            id=token.id,
+            user_id=token.user_id,
+            name=token.name,
+            masked=token.masked,
+            hash=hash,
+            scopes=None if token.scopes is None else sorted(token.scopes),
+            project_id=token.project_id,
+            expires_at=token.expires_at,
+            created_at=token.created_at,
+        )
+    )
+
+
+async def token_by_hash(connection: AsyncConnection, hash: str) -> AccessToken | None:
+    row = (await connection.execute(_BY_HASH, {"hash": hash})).one_or_none()
+    return _token(row) if row else None
+
+
+async def token_by_id(connection: AsyncConnection, token_id: TokenId) -> AccessToken | None:
+    row = (await connection.execute(sa.select(access_tokens).where(access_tokens.c.id == token_id))).one_or_none()
+    return _token(row) if row else None
+
+
+async def tokens_of(
+    connection: AsyncConnection, user_id: UserId, now: datetime, *, after: TokenId | None, limit: int
+) -> list[AccessToken]:
+    """The user's tokens that are not revoked, newest first; ``after`` is the last id of the page before."""
+    query = sa.select(access_tokens).where(access_tokens.c.user_id == user_id, access_tokens.c.revoked_at.is_(None))
+    if after is not None:
+        query = query.where(access_tokens.c.id < after)
+    return [_token(row) for row in await connection.execute(query.order_by(access_tokens.c.id.desc()).limit(limit))]
+
+
+async def creation_times(connection: AsyncConnection, user_id: UserId, since: datetime) -> list[datetime]:
+    """When the user's tokens since then were made, revoked ones too, oldest first."""
+    query = sa.select(access_tokens.c.created_at).where(
+        access_tokens.c.user_id == user_id, access_tokens.c.created_at > since
+    )
+    return list((await connection.execute(query.order_by(access_tokens.c.created_at))).scalars())
+
+
+async def count_active(connection: AsyncConnection, user_id: UserId, now: datetime) -> int:
+    query = sa.select(sa.func.count()).where(
+        access_tokens.c.user_id == user_id,
+        access_tokens.c.revoked_at.is_(None),
+        sa.or_(access_tokens.c.expires_at.is_(None), access_tokens.c.expires_at > now),
+    )
+    return (await connection.execute(query)).scalar_one()
+
+
+async def revoke_token(connection: AsyncConnection, token_id: TokenId, now: datetime) -> None:
+    await connection.execute(sa.update(access_tokens).where(access_tokens.c.id == token_id).values(revoked_at=now))
+
+
+async def touch_token(connection: AsyncConnection, token_id: TokenId, now: datetime) -> None:
+    await connection.execute(sa.update(access_tokens).where(access_tokens.c.id == token_id).values(last_used_at=now))
+
+
+_BY_HASH = sa.select(access_tokens).where(access_tokens.c.hash == sa.bindparam("hash"))
+
+
+def _token(row: Any) -> AccessToken:
+    return AccessToken(
+        id=TokenId(row.id),
+        user_id=UserId(row.user_id),
+        name=row.name,
+        masked=row.masked,
+        scopes=None if row.scopes is None else frozenset(row.scopes),
+        project_id=None if row.project_id is None else ProjectId(row.project_id),
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        revoked_at=row.revoked_at,
+        created_at=row.created_at,
+    )
