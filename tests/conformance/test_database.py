@@ -270,7 +270,7 @@ async def test_work_before_the_commit_comes_last_and_bells_ring_after_it(ctx: Co
         await insert(connection, "z")
 
     async with ctx.transaction() as tx:
-        ctx.before_commit(last)
+        ctx.before_commit(last, order="last")
         ctx.ring("events")
         await insert(tx, "a")
         assert seen == []

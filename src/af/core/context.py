@@ -84,7 +84,7 @@ class Platform:
 class _Open:
     connection: AsyncConnection
     topics: set[Topic] = field(default_factory=set)
-    last: list[BeforeCommit] = field(default_factory=list)
+    last: list[tuple[str, BeforeCommit]] = field(default_factory=list)
 
 
 _open: ContextVar[_Open | None] = ContextVar("open_transaction", default=None)
@@ -93,6 +93,10 @@ _open: ContextVar[_Open | None] = ContextVar("open_transaction", default=None)
 def in_transaction() -> bool:
     """Whether this task holds a write transaction; the HTTP client refuses to work then."""
     return _open.get() is not None
+
+
+def _order(last: tuple[str, BeforeCommit]) -> str:
+    return last[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +149,23 @@ class Context:
                 if self.platform.fence is not None:
                     await self.platform.fence(connection)
                 yield connection
-                for work in opened.last:
+                for _, work in sorted(opened.last, key=_order):
                     await work(connection)
             finally:
                 _open.reset(token)
         for topic in opened.topics:
             self.platform.bell.ring(topic)
 
-    def before_commit(self, work: BeforeCommit) -> None:
-        """Run ``work`` at the end of the open transaction, as its last statements.
+    def before_commit(self, work: BeforeCommit, *, order: str) -> None:
+        """Run ``work`` at the end of the open transaction, as its last statements, in the alphabet of ``order``.
 
         For what takes a lock that all writers share: held only from there to the commit, and always taken last, it
-        neither makes others wait for the rest of the transaction nor takes part in a deadlock.
+        neither makes others wait for the rest of the transaction nor takes part in a deadlock: all take such locks in
+        that one order.
         """
         current = _open.get()
         assert current is not None, "inside `transaction` only"
-        current.last.append(work)
+        current.last.append((order, work))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

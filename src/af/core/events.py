@@ -89,7 +89,7 @@ async def publish(ctx: Context, *, project_id: ProjectId, topic: str, kind: str,
         await connection.execute(events.insert().values(row))
 
     async with ctx.transaction():
-        ctx.before_commit(write)
+        ctx.before_commit(write, order="events")
         ctx.ring("events")
 
 

@@ -4,7 +4,8 @@ Everything that users make belongs to a project, but this domain knows nothing o
 first, write `audit` in their transaction, and clean up after `deleted_projects`.
 """
 
-from af.projects.models import AuditEntry, Bootstrap, Member, Project, Role
+from af.core.audit import AuditEntry
+from af.projects.models import Bootstrap, Member, Project, Role
 from af.projects.service import (
     add_member,
     audit,

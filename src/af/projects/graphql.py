@@ -10,12 +10,13 @@ from ariadne import EnumType, MutationType, ObjectType, QueryType
 from graphql import GraphQLResolveInfo
 
 from af import auth
+from af.core.audit import AuditEntry
 from af.core.batch import Batch
 from af.core.context import Context
 from af.core.errors import InvalidInput
 from af.core.ids import ProjectId, UserId
 from af.projects import service as projects
-from af.projects.models import AuditEntry, Member, Project, Role
+from af.projects.models import Member, Project, Role
 
 type_defs = (Path(__file__).parent / "schema.graphql").read_text(encoding="utf-8")
 
@@ -155,10 +156,12 @@ async def resolve_audit(
     project: Project, info: Info, first: int | None = PAGE_DEFAULT, after: str | None = None
 ) -> Given:
     if after is not None and (not after.isdigit() or len(after) > 18):
-        raise InvalidInput("after must be the id of an entry.", field="after")
+        raise InvalidInput("after must be the endCursor of a page.", field="after")
     size = _page_size(first)
     found = await projects.list_audit(_ctx(info), project.id, first=size + 1, after=int(after) if after else None)
-    return _page(found, size)
+    page = found[:size]
+    cursor = str(page[-1].sequence) if page else None
+    return {"data": page, "pageInfo": {"endCursor": cursor, "hasNextPage": len(found) > size}}
 
 
 @member_type.field("user")

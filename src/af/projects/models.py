@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
 
 from af.auth import User
-from af.core.ids import ProjectId, TokenId, UserId
+from af.core.ids import ProjectId, UserId
 
 
 class Role(Enum):
@@ -44,23 +42,6 @@ class Member:
     project_id: ProjectId
     user_id: UserId
     role: Role
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """Who did what to what, and how it was before and after. Entries are never changed."""
-
-    id: int
-    project_id: ProjectId
-    action: str
-    target: str
-    user_id: UserId | None
-    token_id: TokenId | None
-    address: str
-    request_id: str
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
     created_at: datetime
 
 

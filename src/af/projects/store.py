@@ -1,9 +1,8 @@
-"""Projects, members and the audit log: every SQL statement that touches them."""
+"""Projects and members: every SQL statement that touches them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.core import ids
 from af.core.db import Timestamp, metadata
-from af.core.ids import ProjectId, TokenId, UserId
-from af.projects.models import AuditEntry, Member, Project, Role
+from af.core.ids import ProjectId, UserId
+from af.projects.models import Member, Project, Role
 
 projects = sa.Table(
     "projects",
@@ -38,25 +37,6 @@ members = sa.Table(
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("created_at", Timestamp(), nullable=False),
 )
-
-audit_entries = sa.Table(
-    "audit_entries",
-    metadata,
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
-    sa.Column("project_id", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("target", sa.Text, nullable=False),
-    sa.Column("user_id", sa.Text),
-    sa.Column("token_id", sa.Text),
-    sa.Column("address", sa.Text, nullable=False),
-    sa.Column("request_id", sa.Text, nullable=False),
-    sa.Column("before", sa.JSON(none_as_null=True)),
-    sa.Column("after", sa.JSON(none_as_null=True)),
-    sa.Column("created_at", Timestamp(), nullable=False),
-    sa.Index(None, "project_id", "id"),
-    sqlite_autoincrement=True,
-)
-"""Append only: nothing here updates or deletes."""
 
 
 # --- projects -------------------------------------------------------------------------------------------------------
@@ -230,62 +210,3 @@ async def delete_member(connection: AsyncConnection, project_id: ProjectId, user
 
 def _member(row: Any) -> Member:
     return Member(ProjectId(row.project_id), UserId(row.user_id), Role(row.role), row.created_at)
-
-
-# --- audit log ------------------------------------------------------------------------------------------------------
-
-
-async def append_audit(
-    connection: AsyncConnection,
-    *,
-    project_id: ProjectId,
-    action: str,
-    target: str,
-    user_id: UserId | None,
-    token_id: TokenId | None,
-    address: str,
-    request_id: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-    now: datetime,
-) -> None:
-    await connection.execute(
-        audit_entries.insert().values(
-            project_id=project_id,
-            action=action,
-            target=target,
-            user_id=user_id,
-            token_id=token_id,
-            address=address,
-            request_id=request_id,
-            before=None if before is None else dict(before),
-            after=None if after is None else dict(after),
-            created_at=now,
-        )
-    )
-
-
-async def audit_of(
-    connection: AsyncConnection, project_id: ProjectId, *, after: int | None, limit: int
-) -> list[AuditEntry]:
-    """Newest first; ``after`` is the last id of the page before."""
-    query = sa.select(audit_entries).where(audit_entries.c.project_id == project_id)
-    if after is not None:
-        query = query.where(audit_entries.c.id < after)
-    return [_entry(row) for row in await connection.execute(query.order_by(audit_entries.c.id.desc()).limit(limit))]
-
-
-def _entry(row: Any) -> AuditEntry:
-    return AuditEntry(
-        id=row.id,
-        project_id=ProjectId(row.project_id),
-        action=row.action,
-        target=row.target,
-        user_id=None if row.user_id is None else UserId(row.user_id),
-        token_id=None if row.token_id is None else TokenId(row.token_id),
-        address=row.address,
-        request_id=row.request_id,
-        before=row.before,
-        after=row.after,
-        created_at=row.created_at,
-    )

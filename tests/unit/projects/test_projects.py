@@ -83,7 +83,7 @@ async def test_changes_are_recorded_for_admins(owner: Context, admin: Context, p
     assert log[1].before is not None
     assert log[1].after is not None
     assert (log[1].before["name"], log[1].after["name"]) == ("Blue Whale", "Red Whale")
-    assert await projects.list_audit(admin, project.id, first=1, after=log[2].id) == [log[3]]
+    assert await projects.list_audit(admin, project.id, first=1, after=log[2].sequence) == [log[3]]
     kinds = [event.kind for event in await events.recorded(owner, project_id=project.id)]
     assert kinds == ["project.created", "member.add", "project.updated", "project.updated"]
 

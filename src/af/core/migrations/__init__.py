@@ -70,8 +70,10 @@ def head(versions: Path = VERSIONS) -> str:
 
 def load_tables() -> None:
     """Import every ``af.<domain>.store``, so that `af.core.db.metadata` is complete."""
+    import_module("af.core.audit")
     import_module("af.core.events")
     import_module("af.core.leases")
+    import_module("af.core.limits")
     for module in iter_modules(af.__path__):
         if module.ispkg and find_spec(f"af.{module.name}.store") is not None:
             import_module(f"af.{module.name}.store")

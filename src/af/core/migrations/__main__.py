@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -14,19 +15,27 @@ from af.core.db import migration_engine
 
 
 async def write(message: str, versions: Path = migrations.VERSIONS) -> Path:
-    """The new file in ``versions``: its number follows the newest there."""
+    """The new file in ``versions``: it gets the first free number, and follows the revisions before that.
+
+    So a revision that was not released yet is made anew by removing its file, whatever was written by hand after it.
+    """
     known = migrations.revisions(versions)
-    number = f"{int(known[-1]) + 1 if known else 1:04d}"
-    with tempfile.TemporaryDirectory() as folder:
-        url = URL.create("sqlite+aiosqlite", database=str(Path(folder) / "empty.sqlite"))
-        if known:
-            await migrations.upgrade(url, versions=versions)
+    index = next((i for i, number in enumerate(known) if int(number) != i + 1), len(known))
+    number = f"{index + 1:04d}"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in versions.glob("*.py"):
+            if file.name[:4] < number:
+                shutil.copy(file, folder)
+        url = URL.create("sqlite+aiosqlite", database=str(folder / "empty.sqlite"))
+        if index:
+            await migrations.upgrade(url, versions=folder)
         engine = migration_engine(url)
         async with engine.connect() as connection:
-            await connection.run_sync(_write, message, number, versions)
+            await connection.run_sync(_write, message, number, folder)
         await engine.dispose()
-    [file] = versions.glob(f"{number}_*.py")
-    return file
+        [file] = folder.glob(f"{number}_*.py")
+        return Path(shutil.copy(file, versions))
 
 
 def _write(connection: Connection, message: str, number: str, versions: Path) -> None:

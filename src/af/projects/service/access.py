@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from af import auth
+from af.core import audit as audit_log
 from af.core.context import ActorKind, Context
 from af.core.ids import ProjectId, UserId
 from af.projects import rules, store
@@ -125,17 +126,4 @@ async def audit(
 
     ``before`` and ``after`` are the changed fields; no secrets.
     """
-    async with ctx.transaction() as tx:
-        await store.append_audit(
-            tx,
-            project_id=project_id,
-            action=action,
-            target=target,
-            user_id=ctx.actor.user_id,
-            token_id=ctx.actor.token_id,
-            address=ctx.actor.address,
-            request_id=ctx.request_id,
-            before=before,
-            after=after,
-            now=ctx.now,
-        )
+    await audit_log.record(ctx, f"project:{project_id}", action, target, before, after)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from af import auth
+from af.core import audit as audit_log
 from af.core import events, ids
 from af.core.context import Context
 from af.core.errors import InvalidInput
 from af.core.ids import ProjectId, UserId
 from af.projects import rules, store
 from af.projects.errors import AlreadyMember, LastOwner, MemberNotFound, TooManyMembers
-from af.projects.models import AuditEntry, Member, Role
+from af.projects.models import Member, Role
 from af.projects.service.access import audit, authorize, membership
 
 PAGE_MAX = 100
@@ -90,11 +91,10 @@ async def roles_in(ctx: Context, project_ids: Sequence[ProjectId]) -> dict[Proje
 
 async def list_audit(
     ctx: Context, project_id: str, *, first: int = PAGE_MAX, after: int | None = None
-) -> list[AuditEntry]:
-    """A page of the audit log, newest first; for admins. ``after`` is the last id of the page before."""
+) -> list[audit_log.AuditEntry]:
+    """A page of the audit log, newest first; for admins. ``after`` is the last number of the page before."""
     project = await authorize(ctx, "projects:write", project_id=project_id)
-    async with ctx.reading() as connection:
-        return await store.audit_of(connection, project.id, after=after, limit=max(1, min(first, PAGE_MAX + 1)))
+    return await audit_log.entries(ctx, f"project:{project.id}", after=after, limit=first)
 
 
 def _present(everyone: Mapping[UserId, Member], user_id: str) -> Member:
