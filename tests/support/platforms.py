@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from af import auth, projects, storage
+from af.auth.backends import Methods
+from af.auth.backends.configured import open_methods
 from af.core import seal
 from af.core.bell import Bell
 from af.core.clock import Clock, FixedClock
 from af.core.context import SYSTEM, Actor, ActorKind, Context, Platform
 from af.core.db import Database, async_url
+from af.core.http import Client
 from af.core.settings import load
 from af.storage.backends.configured import open_blocks
 
@@ -30,7 +33,13 @@ async def open_platform(
     database = Database(async_url(database_url, resolved.sqlite_path))
     bell = Bell(folder / "bell")
     async with open_blocks(resolved, clock) as blocks:
-        ports = {storage.BlockStore: blocks, seal.Sealer: seal.Sealer(bytes(32))}
+        client = Client()
+        ports: dict[type[Any], Any] = {
+            storage.BlockStore: blocks,
+            seal.Sealer: seal.Sealer(bytes(32)),
+            Client: client,
+            Methods: open_methods(resolved, client),
+        }
         yield Platform(settings=resolved, database=database, clock=clock, bell=bell, ports=ports, port=8787)
     await database.close()
     bell.close()

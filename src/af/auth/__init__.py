@@ -4,7 +4,7 @@ People act here on their own identity and credentials only. It knows nothing of 
 decided by `af.projects`, which also makes tokens that are limited to one.
 """
 
-from af.auth.addresses import COOKIE, is_ip_literal, is_own_host
+from af.auth.addresses import COOKIE, is_ip_literal, is_own_host, own_origin
 from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, User
 from af.auth.rules import SCOPES, covers, require_scope
 from af.auth.service import (
@@ -21,8 +21,11 @@ from af.auth.service import (
     prune,
     redeem_login_link,
     require_operator,
+    require_person,
+    require_recent,
     require_signed_in,
     revoke_token,
+    sign_in,
     sign_sdk_token,
     token_allowance,
     user_by_name,
@@ -51,12 +54,16 @@ __all__ = [
     "list_tokens",
     "login_url",
     "me",
+    "own_origin",
     "prune",
     "redeem_login_link",
     "require_operator",
+    "require_person",
+    "require_recent",
     "require_scope",
     "require_signed_in",
     "revoke_token",
+    "sign_in",
     "sign_sdk_token",
     "token_allowance",
     "user_by_name",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
+from starlette.requests import HTTPConnection
+
+from af.auth.errors import CrossOrigin
 from af.core.settings import Settings
 
 COOKIE = "__Host-af_session"
@@ -37,3 +40,13 @@ def is_own_host(settings: Settings, host: str) -> bool:
 def own_origin(settings: Settings, host: str) -> str:
     """The ``Origin`` that the platform's own page at this ``Host`` has."""
     return f"{settings.scheme}://{host.strip().lower()}"
+
+
+def require_own_page(settings: Settings, request: HTTPConnection) -> None:
+    """A form of another origin could sign a visitor in to a stranger's account, or out.
+
+    :raises CrossOrigin: the request does not come from a page of ours.
+    """
+    host = request.headers.get("host", "")
+    if not is_own_host(settings, host) or request.headers.get("origin") != own_origin(settings, host):
+        raise CrossOrigin("This form must be sent by the platform's own page.")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from af.core.errors import Conflict, Forbidden, InvalidInput, NotFound, RateLimited, Unauthenticated
+from af.core.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+    Upstream,
+)
 
 
 class InvalidCredentials(Unauthenticated):
@@ -92,3 +101,120 @@ class OperatorOnly(Forbidden):
     code = "operator_only"
     number = 2013
     explain = "This concerns all projects of the platform, so only its operator may do it, with an unlimited token."
+
+
+class InvalidClaim(InvalidInput):
+    code = "invalid_claim"
+    number = 2014
+    explain = "Who you say you are has no possible form: an e-mail address, a phone number as +4915112345678, a wallet."
+
+
+class WrongProof(Unauthenticated):
+    code = "wrong_proof"
+    number = 2015
+    explain = (
+        "The code, signature or answer of the provider does not fit what was asked. A code can be tried a few times; "
+        "then ask for a new one."
+    )
+
+
+class ChallengeOver(Unauthenticated):
+    code = "challenge_over"
+    number = 2016
+    explain = (
+        "A sign-in that was begun is over: it was answered already, its time has passed, too many wrong answers were "
+        "given, or it was begun in another browser. Begin again."
+    )
+
+
+class MethodNotConfigured(Unavailable):
+    code = "method_not_configured"
+    number = 2017
+    http_status = 501
+    retryable = False
+    explain = "The platform knows this way to sign in but lacks its settings. The message names them."
+
+
+class MethodUnknown(NotFound):
+    code = "method_unknown"
+    number = 2018
+    explain = "There is no such way to sign in. `GET /auth/methods` lists those of this platform."
+
+
+class MethodTaken(Conflict):
+    code = "method_taken"
+    number = 2019
+    explain = (
+        "This way in belongs to another account. Sign in with it and remove it there first; accounts are never merged."
+    )
+
+
+class AccountExists(Conflict):
+    code = "account_exists"
+    number = 2020
+    explain = (
+        "The provider vouches for an e-mail address that belongs to an account here. Sign in with that address first, "
+        "then add the provider in the settings: an account is never taken over by what a provider says."
+    )
+
+
+class ReauthenticationRequired(Forbidden):
+    code = "reauthentication_required"
+    number = 2021
+    explain = (
+        "Changing how an account is reached needs a sign-in of the last 15 minutes. Sign in again, then repeat the "
+        "change."
+    )
+
+
+class PersonRequired(Forbidden):
+    code = "person_required"
+    number = 2022
+    explain = "Only a person who is signed in may do this, not an access token, whatever its scopes."
+
+
+class SecondFactorRequired(Unauthenticated):
+    code = "second_factor_required"
+    number = 2023
+    explain = (
+        "The account has a second factor. Send the code of the authenticator app, or a recovery code, with the flow."
+    )
+
+
+class NotSignedInToLink(Forbidden):
+    code = "wrong_account"
+    number = 2024
+    explain = "A way in is added by the account that began to add it, in the same browser."
+
+
+class IssuerFailed(Upstream):
+    code = "issuer_failed"
+    number = 2055
+    explain = (
+        "A provider of sign-in does not answer, or answers in a way that its protocol does not allow. The message says "
+        "what; if it concerns our client id, secret or redirect address, the operator's settings are wrong."
+    )
+
+
+class ConsentRefused(WrongProof):
+    code = "consent_refused"
+    number = 2056
+    explain = "At the provider it was said not to sign in here. Begin again, or choose another way to sign in."
+
+
+class TokenNotTrusted(WrongProof):
+    code = "token_not_trusted"
+    number = 2057
+    explain = (
+        "An identity token (a signed JWT of a provider) is not what it must be: signed by the issuer's keys with an "
+        "asymmetric algorithm, for us, for this sign-in, and within its time. Begin again; check the clock."
+    )
+
+
+class RedirectRefused(InvalidInput):
+    code = "redirect_refused"
+    number = 2058
+    explain = (
+        "After signing in, people are sent to the platform's own pages, to origins in AF_ALLOWED_REDIRECT_ORIGINS, or "
+        "to a program on their own machine (http://127.0.0.1:PORT, with PKCE), nowhere else."
+    )

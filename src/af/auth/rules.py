@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from af.auth.errors import InvalidExpiry, InvalidScope, InvalidTokenName, ScopeMissing, TokenPowerExceeded
+from af.auth.errors import InvalidClaim, InvalidExpiry, InvalidScope, InvalidTokenName, ScopeMissing, TokenPowerExceeded
 from af.core.ids import ProjectId
 
 TOKEN_PREFIX = "af_live_"
@@ -131,3 +131,35 @@ def username_from(text: str) -> str:
     """A valid user name made of any text; may be taken already."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
     return name or "user"
+
+
+EMAIL_LENGTH_MAX = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
+_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_DOMAIN_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def normal_email(text: str) -> str:
+    """The one form of an e-mail address that accounts are known by: lower case, its domain in ASCII (IDNA).
+
+    Two addresses that look alike must not be one account, nor one account two. So the part before the @ is ASCII only
+    (a Cyrillic ``а`` is refused, not mapped), and nothing is dropped that a server may distinguish (dots, ``+tags``).
+
+    :raises InvalidClaim: not one address, too long, or letters before the @ that are not ASCII.
+    """
+    address = text.strip()
+    local, at, domain = address.rpartition("@")
+    try:
+        domain = domain.encode("idna").decode().lower().rstrip(".") if not domain.isascii() else domain.lower()
+    except UnicodeError:
+        domain = ""
+    labels = domain.split(".")
+    if (
+        not at
+        or not 1 <= len(local) <= 64
+        or len(local) + 1 + len(domain) > EMAIL_LENGTH_MAX
+        or _LOCAL_PART.fullmatch(local) is None
+        or not all(_DOMAIN_LABEL.fullmatch(label) for label in labels)
+        or (len(labels) < 2 and domain != "localhost")
+    ):
+        raise InvalidClaim("This is not an e-mail address that can be used here.", field="email")
+    return f"{local.lower()}@{domain}"

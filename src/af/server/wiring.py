@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from af import storage
+from af.auth.backends import Methods
+from af.auth.backends.configured import open_methods
 from af.core import db, seal
 from af.core.bell import Bell
 from af.core.clock import SystemClock
@@ -39,6 +41,7 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
         blocks = await stack.enter_async_context(open_blocks(settings, clock))
         ports: dict[type[Any], Any] = {storage.BlockStore: blocks}
         if not read_only:
-            ports[Client] = Client()
+            ports[Client] = client = Client()
+            ports[Methods] = open_methods(settings, client)
             ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))
         yield Platform(settings=settings, database=database, clock=clock, bell=bell, ports=ports, port=port)

@@ -1,6 +1,7 @@
 """What can be done with identity, one file per use: `users`, `tokens`, `sessions`, `authenticate` (who asks?),
 `signing` (short-lived tokens), `memory` (what a process remembers)."""
 
+from af.auth.service import sign_in
 from af.auth.service.authenticate import authenticate, authenticate_token
 from af.auth.service.sessions import create_login_link, end_session, login_url, redeem_login_link
 from af.auth.service.signing import sign_sdk_token
@@ -10,6 +11,8 @@ from af.auth.service.users import (
     ensure_operator,
     me,
     require_operator,
+    require_person,
+    require_recent,
     require_signed_in,
     user_by_name,
     users_by_id,
@@ -29,8 +32,11 @@ __all__ = [
     "prune",
     "redeem_login_link",
     "require_operator",
+    "require_person",
+    "require_recent",
     "require_signed_in",
     "revoke_token",
+    "sign_in",
     "sign_sdk_token",
     "token_allowance",
     "user_by_name",

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from af.auth import rules, store
 from af.auth.errors import LinkUsed, TokenPowerExceeded, UserNotFound
-from af.auth.models import CreatedSession, Session
+from af.auth.models import CreatedSession, Session, SessionKind, User
 from af.auth.service import memory
 from af.auth.service.users import require_signed_in
 from af.core import ids
@@ -55,7 +55,10 @@ async def redeem_login_link(ctx: Context, text: str) -> CreatedSession:
         raise LinkUsed("This login link does not work: it is not complete.")
     async with ctx.transaction() as tx:
         user_id = await store.sessions.take_login_link(tx, rules.digest(text), ctx.now)
-        created = None if user_id is None else await _open_session(ctx, user_id)
+        created = None
+        if user_id is not None:
+            user = (await store.users.users_by_id(tx, [user_id]))[user_id]
+            created = await open_session(ctx, user, kind=SessionKind.BROWSER, method="link")
     if created is None:  # outside the transaction, so that an expired link stays deleted
         raise LinkUsed(
             "This login link was used already, or its time is over.", hint="A start of the platform prints a new one."
@@ -63,10 +66,21 @@ async def redeem_login_link(ctx: Context, text: str) -> CreatedSession:
     return created
 
 
-async def _open_session(ctx: Context, user_id: UserId) -> CreatedSession:
+async def open_session(ctx: Context, user: User, *, kind: SessionKind, method: str) -> CreatedSession:
+    """A new session of a person who has proven who they are; in the caller's transaction. Always a new secret."""
     text = secrets.token_urlsafe(_SECRET_BYTES)
-    expires_at = ctx.now + timedelta(seconds=ctx.settings.session_seconds)
-    session = Session(SessionId(ids.new(ids.SESSION, ctx.now)), user_id, expires_at, ctx.now)
+    session = Session(
+        id=SessionId(ids.new(ids.SESSION, ctx.now)),
+        user_id=user.id,
+        expires_at=ctx.now + timedelta(seconds=ctx.settings.session_seconds),
+        created_at=ctx.now,
+        kind=kind,
+        method=method,
+        authenticated_at=ctx.now,
+        user_agent=ctx.actor.user_agent,
+        address=ctx.actor.address,
+        last_seen_at=ctx.now,
+    )
     async with ctx.transaction() as tx:
         await store.sessions.insert_session(tx, session, rules.digest(text))
     return CreatedSession(session, text)

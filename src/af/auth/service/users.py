@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from af.auth import rules, store
-from af.auth.errors import InvalidCredentials, OperatorOnly, UserNotFound
+from af.auth.errors import InvalidCredentials, OperatorOnly, PersonRequired, ReauthenticationRequired, UserNotFound
 from af.auth.models import User
 from af.core import ids
 from af.core.context import ActorKind, Context
@@ -14,6 +15,7 @@ from af.core.errors import Forbidden, Unauthenticated
 from af.core.ids import UserId
 
 USERS_BATCH_MAX = 1_000
+RECENT = timedelta(minutes=15)
 
 
 async def require_signed_in(ctx: Context) -> None:
@@ -29,6 +31,29 @@ async def require_scope(ctx: Context, action: str) -> UserId:
         raise Forbidden("Only a user has tokens and sessions.")
     rules.require_scope(ctx.actor.scopes, action)
     return ctx.actor.user_id
+
+
+async def require_person(ctx: Context) -> UserId:
+    """The caller's user id, if it is a person's session: access tokens change no account, whatever their scopes.
+
+    :raises PersonRequired: an access token, or the platform itself.
+    """
+    await require_signed_in(ctx)
+    if ctx.actor.session_id is None or ctx.actor.user_id is None:
+        raise PersonRequired("This needs a person who is signed in, not an access token.", hint="Run `af login`.")
+    return ctx.actor.user_id
+
+
+async def require_recent(ctx: Context) -> UserId:
+    """As `require_person`, and they proved who they are in the last 15 minutes.
+
+    :raises ReauthenticationRequired: the sign-in is older.
+    """
+    user_id = await require_person(ctx)
+    proven = ctx.actor.authenticated_at
+    if proven is None or ctx.now > proven + RECENT:
+        raise ReauthenticationRequired("Sign in again to change this.", hint="Then repeat the change.")
+    return user_id
 
 
 async def require_operator(ctx: Context) -> None:

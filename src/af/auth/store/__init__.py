@@ -1,5 +1,6 @@
 """Every SQL statement of identity, one module per thing: `users`, `methods` (ways to sign in), `challenges` (proofs
-that are awaited), `sessions` (with login links and signing keys), `tokens`. Credentials are hashed or sealed."""
+that are awaited), `factors` (second ones), `sessions` (with login links and signing keys), `tokens`. Credentials are
+hashed or sealed."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.auth.store import challenges, methods, sessions, tokens, users
+from af.auth.store import challenges, factors, methods, sessions, tokens, users
 
-__all__ = ["challenges", "methods", "prune", "sessions", "tokens", "users"]
+__all__ = ["challenges", "factors", "methods", "prune", "sessions", "tokens", "users"]
 
 KEEP_CHALLENGES = timedelta(hours=1)
 """They count in limits of what may be asked for."""

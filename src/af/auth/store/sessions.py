@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.auth.models import Session
+from af.auth.models import Session, SessionKind
 from af.core.db import Timestamp, metadata
 from af.core.ids import SessionId, UserId
 
@@ -55,6 +55,12 @@ async def insert_session(connection: AsyncConnection, session: Session, hash: st
             id=session.id,
             user_id=session.user_id,
             hash=hash,
+            kind=session.kind.value,
+            method=session.method,
+            user_agent=session.user_agent,
+            address=session.address,
+            authenticated_at=session.authenticated_at,
+            last_seen_at=session.last_seen_at,
             expires_at=session.expires_at,
             created_at=session.created_at,
         )
@@ -65,7 +71,18 @@ async def session_by_hash(connection: AsyncConnection, hash: str) -> Session | N
     row = (await connection.execute(sa.select(sessions).where(sessions.c.hash == hash))).one_or_none()
     if row is None:
         return None
-    return Session(SessionId(row.id), UserId(row.user_id), row.expires_at, row.created_at)
+    return Session(
+        id=SessionId(row.id),
+        user_id=UserId(row.user_id),
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        kind=SessionKind(row.kind),
+        method=row.method,
+        authenticated_at=row.authenticated_at,
+        user_agent=row.user_agent,
+        address=row.address,
+        last_seen_at=row.last_seen_at,
+    )
 
 
 async def delete_session(connection: AsyncConnection, hash: str) -> None:

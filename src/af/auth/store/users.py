@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -85,3 +86,13 @@ def _user(row: Any) -> User:
         last_login_at=row.last_login_at,
         deletes_at=row.deletes_at,
     )
+
+
+async def user_by_email(connection: AsyncConnection, email: str) -> User | None:
+    """Whose proven address it is, in its normal form."""
+    row = (await connection.execute(sa.select(users).where(users.c.email == email))).one_or_none()
+    return _user(row) if row else None
+
+
+async def set_email(connection: AsyncConnection, user_id: UserId, email: str | None, now: datetime) -> None:
+    await connection.execute(sa.update(users).where(users.c.id == user_id).values(email=email, updated_at=now))

@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from af.auth import pages
 from af.auth import service as auth
-from af.auth.addresses import COOKIE, is_own_host, own_origin
-from af.auth.errors import CrossOrigin, LinkUsed
-from af.auth.models import CreatedSession, User
-from af.core.context import Context
+from af.auth.addresses import COOKIE, is_own_host, require_own_page
+from af.auth.cookies import forget, set_session
+from af.auth.errors import LinkUsed
+from af.auth.models import User
 from af.core.errors import InvalidInput, Unauthenticated
 from af.core.web import body, context, json_response
 
@@ -35,14 +35,14 @@ async def show_link(request: Request) -> Response:
 async def redeem_link(request: Request) -> Response:
     """``POST /auth/link`` with a form field ``token``: signs this browser in and goes to the start page."""
     ctx = context(request)
-    _require_own_page(ctx, request)
+    require_own_page(ctx.settings, request)
     form = await _form(request)
     try:
         created = await auth.redeem_login_link(ctx, form.get("token", ""))
     except LinkUsed as error:
         return pages.failed(error.message, error.hint)
     response = RedirectResponse("/", 303, _NO_STORE)
-    _set_cookie(ctx, response, created)
+    set_session(ctx, response, created.text)
     return response
 
 
@@ -54,9 +54,9 @@ async def sign_out(request: Request) -> Response:
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         response = RedirectResponse("/", 303, _NO_STORE)
     if cookie and is_own_host(ctx.settings, request.headers.get("host", "")):
-        _require_own_page(ctx, request)
+        require_own_page(ctx.settings, request)
         await auth.end_session(ctx, cookie)
-        response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+        forget(response, COOKIE)
     return response
 
 
@@ -67,25 +67,6 @@ async def who_am_i(request: Request) -> Response:
     if user is None:
         raise Unauthenticated("Sign in first.", hint="Run `af login`, or open the login link that `af up` prints.")
     return json_response({"user": _shown(user)}, headers=_NO_STORE)
-
-
-def _require_own_page(ctx: Context, request: Request) -> None:
-    """A form of another origin could sign a visitor in to a stranger's account, or out."""
-    host = request.headers.get("host", "")
-    if not is_own_host(ctx.settings, host) or request.headers.get("origin") != own_origin(ctx.settings, host):
-        raise CrossOrigin("This form must be sent by the platform's own page.")
-
-
-def _set_cookie(ctx: Context, response: Response, created: CreatedSession) -> None:
-    response.set_cookie(
-        COOKIE,
-        created.text,
-        max_age=ctx.settings.session_seconds,
-        path="/",
-        secure=True,  # browsers take http://localhost for secure
-        httponly=True,
-        samesite="lax",
-    )
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -1,0 +1,14 @@
+"""Which login methods this platform has, from its settings."""
+
+from __future__ import annotations
+
+from af.auth.backends import Backend, Methods
+from af.auth.backends.email import Email
+from af.core.http import Client
+from af.core.settings import Settings
+
+
+def open_methods(settings: Settings, client: Client) -> Methods:
+    """All methods whose settings are there; the others with what they miss."""
+    backends: list[Backend] = [Email()]
+    return Methods({backend.name: backend for backend in backends})

@@ -1,0 +1,271 @@
+"""Signing in, by every method alike: a claim, a challenge, an answer, a session.
+
+`begin` puts a question and keeps what the answer is compared with sealed in a challenge row; `finish` counts the
+attempt, lets the method's backend judge the answer (which may call a provider: outside any transaction), closes the
+challenge and opens the session. Signing up and signing in are one flow: an unknown subject is a new account.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from af.auth import rules, store
+from af.auth.backends import Asked, Backend, Identity, Methods, Opening, Proof
+from af.auth.devices import device_of
+from af.auth.errors import ChallengeOver, MethodNotConfigured, MethodUnknown, NotSignedInToLink
+from af.auth.models import (
+    Begun,
+    Challenge,
+    Linked,
+    LoginMethod,
+    Purpose,
+    SecondFactorNeeded,
+    SessionKind,
+    SignedIn,
+    User,
+)
+from af.auth.service import accounts, sessions
+from af.auth.service.users import me, require_recent
+from af.core import ids, limits, seal
+from af.core.context import Context
+from af.core.ids import ChallengeId, UserId
+from af.core.limits import Limit
+from af.core.messages import outbox
+
+SECOND_FACTOR = "second-factor"
+SECOND_FACTOR_LIFE = timedelta(minutes=10)
+SECOND_FACTOR_ATTEMPTS = 5
+SEAL_PURPOSE = "auth.challenge"
+FLOW_BYTES = 32
+FLOW_LENGTH_MAX = 100
+
+_QUARTER = timedelta(minutes=15)
+BY_ADDRESS = Limit("sign-ins from this address", 30, _QUARTER)
+BY_SUBJECT = Limit("messages to this account", 5, _QUARTER)
+ANSWERS_BY_ADDRESS = Limit("answers from this address", 60, _QUARTER)
+
+
+async def methods(ctx: Context) -> list[Backend]:
+    """The ways to sign in to this platform, in the order in which they are shown."""
+    return list(ctx.get(Methods).backends.values())
+
+
+async def begin(
+    ctx: Context, method: str, claim: Mapping[str, str], *, purpose: Purpose = Purpose.SIGN_IN, return_to: str = ""
+) -> Begun:
+    """Put the question. `Purpose.LINK` is for the person who is signed in and adds a way in to their account.
+
+    :raises MethodUnknown, MethodNotConfigured: this platform does not have it. :raises InvalidClaim: no possible form.
+    :raises TooOften: from this address, or to this account. :raises ReauthenticationRequired: to link, and the sign-in
+        is not recent.
+    """
+    backend = _backend(ctx, method)
+    user = await _linking_user(ctx) if purpose is Purpose.LINK else None
+    await limits.take(ctx, BY_ADDRESS, f"{method}:{ctx.actor.address}")
+    opening = await backend.begin(await _asked(ctx, claim, purpose, user))
+    if opening.message is not None:
+        outbox.require_channel(ctx, opening.message.channel)
+        await limits.take(ctx, BY_SUBJECT, f"{method}:{opening.subject}")
+    flow = secrets.token_urlsafe(FLOW_BYTES)
+    challenge = _challenge(ctx, backend, opening, purpose, user.id if user else None, flow, return_to)
+    async with ctx.transaction() as tx:
+        await store.challenges.insert(tx, challenge)
+        if opening.message is not None:
+            await outbox.enqueue(ctx, opening.message)
+    return Begun(flow, opening.shown, int(backend.life.total_seconds()))
+
+
+async def finish(
+    ctx: Context,
+    method: str,
+    values: Mapping[str, Any],
+    *,
+    flow: str | None,
+    lookup: str | None = None,
+    kind: SessionKind = SessionKind.BROWSER,
+) -> SignedIn | SecondFactorNeeded | Linked:
+    """Judge the answer. ``flow`` is the secret of the browser that asked; ``lookup`` finds the challenge of methods
+    whose answer names it (a state, a nonce, the secret of a link).
+
+    :raises ChallengeOver: there is no such question any more, for this browser. :raises WrongProof: a wrong answer.
+    :raises MethodTaken, AccountExists: it is right, and belongs to another account.
+    """
+    backend = _backend(ctx, method)
+    await limits.take(ctx, ANSWERS_BY_ADDRESS, f"{method}:{ctx.actor.address}")
+    challenge, secret = await take_challenge(ctx, method, flow=flow, lookup=lookup, bound=backend.bound)
+    if challenge.purpose is Purpose.LINK and challenge.user_id != ctx.actor.user_id:
+        raise NotSignedInToLink("Another account began to add this way in.", hint="Sign in to it, and begin again.")
+
+    async def known(subject: str) -> LoginMethod | None:
+        async with ctx.reading() as connection:
+            return await store.methods.by_subject(connection, method, subject)
+
+    identity = await backend.finish(secret, Proof(values, ctx.now, own_origin(ctx), known))
+    if challenge.purpose is Purpose.LINK:
+        return await _link(ctx, backend, challenge, identity)
+    return await _sign_in(ctx, backend, challenge, identity, kind)
+
+
+async def _link(ctx: Context, backend: Backend, challenge: Challenge, identity: Identity) -> Linked:
+    user_id = await require_recent(ctx)
+    async with ctx.transaction() as tx:
+        await close_challenge(ctx, challenge)
+        user = (await store.users.users_by_id(tx, [user_id]))[user_id]
+        added = await accounts.add_method(ctx, user, backend, identity)
+    return Linked(added, challenge.return_to)
+
+
+async def _sign_in(
+    ctx: Context, backend: Backend, challenge: Challenge, identity: Identity, kind: SessionKind
+) -> SignedIn | SecondFactorNeeded:
+    async with ctx.transaction() as tx:
+        await close_challenge(ctx, challenge)
+        user, is_new = await accounts.identified(ctx, backend, identity)
+        if not identity.strong and await store.factors.is_enabled(tx, user.id):
+            return await _ask_second_factor(ctx, user, backend.name, challenge.return_to)
+        return await signed_in(ctx, user, backend.name, kind, is_new=is_new, return_to=challenge.return_to)
+
+
+async def signed_in(
+    ctx: Context, user: User, method: str, kind: SessionKind, *, is_new: bool = False, return_to: str = ""
+) -> SignedIn:
+    """Everything is proven: a new session, as a cookie or as tokens. In the caller's transaction."""
+    async with ctx.transaction():
+        created = await sessions.open_session(ctx, user, kind=kind, method=method)
+        if kind is SessionKind.BROWSER:
+            return SignedIn(user, created.session, created.text, None, is_new, return_to)
+        tokens = await sessions.issue_tokens(ctx, created.session)
+    return SignedIn(user, created.session, None, tokens, is_new, return_to)
+
+
+async def _ask_second_factor(ctx: Context, user: User, method: str, return_to: str) -> SecondFactorNeeded:
+    flow = secrets.token_urlsafe(FLOW_BYTES)
+    secret = {"method": method}
+    challenge = Challenge(
+        id=ChallengeId(ids.new(ids.CHALLENGE, ctx.now)),
+        method=SECOND_FACTOR,
+        purpose=Purpose.SECOND_FACTOR,
+        user_id=user.id,
+        subject=user.id,
+        flow_hash=rules.digest(flow),
+        lookup_hash=None,
+        secret=sealed(ctx, secret),
+        attempts=0,
+        attempts_max=SECOND_FACTOR_ATTEMPTS,
+        return_to=return_to,
+        expires_at=ctx.now + SECOND_FACTOR_LIFE,
+        used_at=None,
+        created_at=ctx.now,
+    )
+    async with ctx.transaction() as tx:
+        await store.challenges.insert(tx, challenge)
+    return SecondFactorNeeded(flow, int(SECOND_FACTOR_LIFE.total_seconds()), return_to)
+
+
+# --- challenges -----------------------------------------------------------------------------------------------------
+
+
+async def take_challenge(
+    ctx: Context, method: str, *, flow: str | None, lookup: str | None = None, bound: bool = True
+) -> tuple[Challenge, Mapping[str, Any]]:
+    """The challenge and its secret, one attempt counted. ``bound``: only for the browser that asked.
+
+    :raises ChallengeOver: there is none any more; the text does not say why.
+    """
+    flow = flow if flow and len(flow) <= FLOW_LENGTH_MAX else None
+    found = None
+    if flow is not None or (lookup is not None and not bound):
+        async with ctx.transaction() as tx:
+            found = await store.challenges.attempt(
+                tx,
+                method,
+                ctx.now,
+                flow_hash=None if flow is None or (lookup is not None and not bound) else rules.digest(flow),
+                lookup_hash=None if lookup is None else rules.digest(lookup),
+            )
+    if found is None:
+        raise ChallengeOver(
+            "This sign-in is over, or was begun in another browser.",
+            hint="Begin again, and answer in the same browser.",
+        )
+    opened = ctx.get(seal.Sealer).open(found.secret, purpose=SEAL_PURPOSE)
+    return found, msgspec.json.decode(opened)
+
+
+async def close_challenge(ctx: Context, challenge: Challenge) -> None:
+    """It is answered, once, in the caller's transaction. :raises ChallengeOver: another answer was faster."""
+    async with ctx.transaction() as tx:
+        if not await store.challenges.close(tx, challenge.id, ctx.now):
+            raise ChallengeOver("This was answered already.", hint="Begin again.")
+
+
+def sealed(ctx: Context, secret: Mapping[str, Any]) -> bytes:
+    """A challenge's secret as it is stored."""
+    return ctx.get(seal.Sealer).seal(msgspec.json.encode(dict(secret)), purpose=SEAL_PURPOSE)
+
+
+def own_origin(ctx: Context) -> str:
+    """Where our pages are: what every proof must name. Never taken from the request."""
+    return ctx.platform.url(ctx.settings.domain)
+
+
+def _challenge(
+    ctx: Context,
+    backend: Backend,
+    opening: Opening,
+    purpose: Purpose,
+    user_id: UserId | None,
+    flow: str,
+    return_to: str,
+) -> Challenge:
+    return Challenge(
+        id=ChallengeId(ids.new(ids.CHALLENGE, ctx.now)),
+        method=backend.name,
+        purpose=purpose,
+        user_id=user_id,
+        subject=rules.digest(opening.subject),
+        flow_hash=rules.digest(flow),
+        lookup_hash=None if opening.lookup is None else rules.digest(opening.lookup),
+        secret=sealed(ctx, opening.secret),
+        attempts=0,
+        attempts_max=backend.attempts_max,
+        return_to=return_to,
+        expires_at=ctx.now + backend.life,
+        used_at=None,
+        created_at=ctx.now,
+    )
+
+
+def _backend(ctx: Context, method: str) -> Backend:
+    known = ctx.get(Methods)
+    found = known.backends.get(method)
+    if found is not None:
+        return found
+    if method in known.absent:
+        raise MethodNotConfigured(
+            f"Signing in by {method} is not configured on this platform.", hint=f"Set {known.absent[method]}."
+        )
+    raise MethodUnknown(f"There is no way to sign in called {method[:40]!r}.", field="method")
+
+
+async def _linking_user(ctx: Context) -> User:
+    await require_recent(ctx)
+    user = await me(ctx)
+    assert user is not None, "a person is signed in"
+    return user
+
+
+async def _asked(ctx: Context, claim: Mapping[str, str], purpose: Purpose, user: User | None) -> Asked:
+    asked = Asked(
+        claim, purpose, ctx.now, own_origin(ctx), user, asked_from=device_of(ctx.actor.user_agent) or "a program"
+    )
+    if user is None:
+        return asked
+    async with ctx.reading() as connection:
+        return replace(asked, methods=tuple(await store.methods.of_user(connection, user.id)))
