@@ -218,3 +218,39 @@ class RedirectRefused(InvalidInput):
         "After signing in, people are sent to the platform's own pages, to origins in AF_ALLOWED_REDIRECT_ORIGINS, or "
         "to a program on their own machine (http://127.0.0.1:PORT, with PKCE), nowhere else."
     )
+
+
+class DeviceRequestOver(NotFound):
+    code = "device_request_over"
+    number = 2065
+    explain = (
+        "A device's sign-in is unknown, was answered or collected already, or its ten minutes are over. Start again on "
+        "the device: `af login`."
+    )
+
+
+class DeviceProofWrong(Unauthenticated):
+    code = "device_proof_wrong"
+    number = 2066
+    explain = "Whoever asks for a device's tokens is not the device that began the sign-in: its secret does not fit."
+
+
+class DeviceDenied(Forbidden):
+    code = "device_denied"
+    number = 2067
+    explain = "The person who was asked refused to let the device in. If that was you by mistake, run `af login` again."
+
+
+class PollTooFast(RateLimited):
+    code = "slow_down"
+    number = 2068
+    explain = "A waiting device asked sooner than the interval that it was told. Wait for the time in Retry-After."
+
+
+class UserCodeWrong(InvalidInput):
+    code = "user_code_wrong"
+    number = 2069
+    explain = (
+        "The code that the device shows is another one. Approve only what you began yourself, on the device in front of "
+        "you: somebody may have sent you a link of theirs."
+    )

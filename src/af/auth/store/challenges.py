@@ -90,6 +90,35 @@ async def close(connection: AsyncConnection, challenge_id: ChallengeId, now: dat
     return (await connection.execute(closed)).rowcount == 1
 
 
+async def by_lookup(connection: AsyncConnection, method: str, lookup_hash: str, now: datetime) -> Challenge | None:
+    """An open challenge, looked at only: no attempt is counted."""
+    query = sa.select(challenges).where(
+        challenges.c.lookup_hash == lookup_hash,
+        challenges.c.method == method,
+        challenges.c.used_at.is_(None),
+        challenges.c.expires_at > now,
+    )
+    row = (await connection.execute(query)).one_or_none()
+    return _challenge(row) if row else None
+
+
+async def settle(
+    connection: AsyncConnection, before: Challenge, *, subject: str, secret: bytes, user_id: UserId | None, now: datetime
+) -> bool:
+    """Take an open challenge from one state (``subject``) to another; false when somebody else was faster."""
+    settled = (
+        sa.update(challenges)
+        .where(
+            challenges.c.id == before.id,
+            challenges.c.subject == before.subject,
+            challenges.c.used_at.is_(None),
+            challenges.c.expires_at > now,
+        )
+        .values(subject=subject, secret=secret, user_id=user_id)
+    )
+    return (await connection.execute(settled)).rowcount == 1
+
+
 def _challenge(row: Any) -> Challenge:
     return Challenge(
         id=ChallengeId(row.id),
