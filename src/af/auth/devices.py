@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from af.core.context import Actor
+
 _BROWSERS = (  # in this order: most claim to be those after them, too
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
@@ -30,3 +32,8 @@ def device_of(user_agent: str) -> str:
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     return f"{browser} on {system}" if browser and system else browser or system
+
+
+def place_of(actor: Actor) -> str:
+    """Which device asks, and from which network address, for messages: ``Firefox on Linux, 203.0.113.7``."""
+    return ", ".join(part for part in (device_of(actor.user_agent) or "a program", actor.address) if part)

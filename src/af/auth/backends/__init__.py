@@ -34,8 +34,8 @@ class Asked:
     methods: tuple[LoginMethod, ...] = ()
     """What ``user`` has already."""
     locale: str = "en"
-    asked_from: str = ""
-    """Which device asks, in words, for the message to the owner of the address."""
+    place: str = ""
+    """Which device asks, and from where, for the message to the owner of the address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from af.auth.backends import Backend, Methods
 from af.auth.backends.email import Email
+from af.auth.backends.sms import Sms
 from af.core.http import Client
 from af.core.settings import Settings
 
 
 def open_methods(settings: Settings, client: Client) -> Methods:
     """All methods whose settings are there; the others with what they miss."""
-    backends: list[Backend] = [Email()]
+    backends: list[Backend] = [Email(), Sms()]
     return Methods({backend.name: backend for backend in backends})

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from af.auth.backends import Asked, Identity, Opening, Proof
 from af.auth.backends.codes import check_code, new_code
@@ -31,8 +30,8 @@ class Sms:
         if _E164.fullmatch(phone) is None:
             raise InvalidClaim("A phone number is written as +4915112345678.", field="phone")
         code = new_code()
-        host = urlsplit(asked.origin).netloc
-        message = Message(Channel.SMS, phone, "sms_code", {"code": code, "host": host}, asked.locale, self.life)
+        values = {"code": code, "minutes": str(int(self.life.total_seconds() // 60))}
+        message = Message(Channel.SMS, phone, "sms_code", values, asked.locale, self.life)
         return Opening(phone, {"phone": phone, "code": code}, {"phone": phone}, message=message)
 
     async def finish(self, secret: Mapping[str, Any], proof: Proof) -> Identity:

@@ -17,7 +17,7 @@ import msgspec
 
 from af.auth import rules, store
 from af.auth.backends import Asked, Backend, Identity, Methods, Opening, Proof
-from af.auth.devices import device_of
+from af.auth.devices import place_of
 from af.auth.errors import ChallengeOver, MethodNotConfigured, MethodUnknown, NotSignedInToLink
 from af.auth.models import (
     Begun,
@@ -262,9 +262,7 @@ async def _linking_user(ctx: Context) -> User:
 
 
 async def _asked(ctx: Context, claim: Mapping[str, str], purpose: Purpose, user: User | None) -> Asked:
-    asked = Asked(
-        claim, purpose, ctx.now, own_origin(ctx), user, asked_from=device_of(ctx.actor.user_agent) or "a program"
-    )
+    asked = Asked(claim, purpose, ctx.now, own_origin(ctx), user, place=place_of(ctx.actor))
     if user is None:
         return asked
     async with ctx.reading() as connection:
