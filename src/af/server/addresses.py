@@ -7,6 +7,8 @@ import ipaddress
 from dataclasses import dataclass
 from enum import Enum
 
+from af import pages
+
 PAGE_PREFIX = "/page/"
 SERVICES = frozenset({"api", "app", "auth", "gateway", "uploads"})
 
@@ -34,8 +36,8 @@ class Address:
 
 
 def is_page(path: str) -> bool:
-    """Whether the path belongs to the first page, which only addresses with ``shows_pages`` have."""
-    return path == "/" or path.startswith(PAGE_PREFIX)
+    """Whether the path belongs to a page, which only addresses with ``shows_pages`` have."""
+    return path == "/" or path.startswith(PAGE_PREFIX) or pages.is_page(path)
 
 
 def host_name(header: str) -> str:

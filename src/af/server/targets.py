@@ -38,10 +38,11 @@ def edge_application(platform: Platform, targets: set[str], *, served: gateway.G
 
 def _control_plane(platform: Platform) -> ASGIApp:
     from af import api
-    from af.server import pages
+    from af.pages.routes import routes as page_routes
+    from af.server import pages as first_page
 
     graphql = api.application(platform)
-    router = Router([*rest_routes(), *pages.routes()], default=_Missing(), redirect_slashes=False)
+    router = Router([*rest_routes(), *first_page.routes(), *page_routes()], default=_Missing(), redirect_slashes=False)
 
     async def by_path(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/graphql":
@@ -53,7 +54,7 @@ def _control_plane(platform: Platform) -> ASGIApp:
         except HTTPException as refusal:
             raise web.MethodRefused(scope["method"], (refusal.headers or {}).get("Allow", "")) from refusal
 
-    return web.RequestContext(by_path, platform, auth.authenticate)
+    return web.RequestContext(by_path, platform, auth.authenticate, uncounted=("/assets/",))
 
 
 class _Missing:

@@ -1,0 +1,21 @@
+"""Which paths are pages. Apart from the pages themselves, so that a process that only serves content loads none."""
+
+from __future__ import annotations
+
+ASSETS = "/assets/pages/"
+RETURN_LENGTH_MAX = 2048
+_EXACT = ("/login", "/settings", "/auth/email/link")
+_UNDER = ("/login/", "/settings/", "/invitations/", ASSETS)
+
+
+def is_page(path: str) -> bool:
+    """Whether the path is a page or a file of one; these exist only on the platform's own host names."""
+    return path in _EXACT or path.startswith(_UNDER)
+
+
+def safe_return(text: str) -> str:
+    """Where to go after a sign-in, if it is a page of ours; else "". Never another host: browsers read ``//host``,
+    ``/\\host`` and a path with a tab in it as one."""
+    path = text.partition("?")[0]
+    plain = len(text) <= RETURN_LENGTH_MAX and all("!" <= c <= "~" and c != "\\" for c in text)
+    return text if plain and not text.startswith("//") and (path == "/" or is_page(path)) else ""
