@@ -253,7 +253,6 @@ def test_idle_clients_do_not_use_up_a_small_limit_of_open_files(tmp_path: Path) 
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.xfail(strict=True, reason="bug 4 (IDENTITY): the event streams of a caller are not counted")
 def test_one_caller_cannot_open_streams_without_end(platform: Running) -> None:
     token = platform.profile()["token"]
     head = f"GET /v1/projects/default/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"

@@ -5,13 +5,10 @@ limit, body, parse, limits on the document's shape, other dialects' names, valid
 """
 
 from af.api.application import GraphQLApplication, application
-from af.api.rates import Rates, Verdict
 from af.api.schema import check_schema, executable, schema_text, write_schema
 
 __all__ = [
     "GraphQLApplication",
-    "Rates",
-    "Verdict",
     "application",
     "check_schema",
     "executable",

@@ -20,14 +20,13 @@ from starlette.types import Receive, Scope, Send
 from af import projects
 from af.api import cost, execute, explorer, render, requests, schema, streams
 from af.api.documents import Documents, Prepared
-from af.api.errors import StreamNeeded, TooManyRequests, TooSlow
+from af.api.errors import StreamNeeded, TooSlow
 from af.api.loaders import Loaders
-from af.api.rates import Rates
 from af.api.requests import GraphQLRequest
 from af.core import metrics
 from af.core.context import ActorKind, Context, Platform
 from af.core.errors import Error
-from af.core.web import context, problem
+from af.core.web import context
 
 EXECUTION_SECONDS = 300.0
 """For one query or mutation; far above what they take, garbage collection and scrubbing included."""
@@ -42,20 +41,11 @@ class GraphQLApplication:
     def __init__(self, platform: Platform) -> None:
         self._schema: GraphQLSchema = schema.executable()
         self._documents = Documents(self._schema, platform.settings)
-        self._rates = Rates()
-        self._streams = streams.Open()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         ctx = context(request)
-        verdict = self._rates.count(ctx)
-        if verdict.allowed:
-            response = await self._answer(ctx, request)
-        else:
-            wait = verdict.retry_after_seconds
-            refused = TooManyRequests(f"More than {verdict.limit} requests a minute.", retry_after_seconds=wait)
-            response = problem(refused, ctx.request_id)
-        response.headers.update(verdict.headers())
+        response = await self._answer(ctx, request)
         await response(scope, receive, send)
 
     async def _answer(self, ctx: Context, request: Request) -> Response:
@@ -72,7 +62,7 @@ class GraphQLApplication:
                 most = ctx.settings.graphql_cost_max
                 cost.check(self._schema, prepared.document, prepared.operation, asked.variables, most)
             if asked.wants_stream:
-                return self._streams.response(ctx, request, self._run(ctx, request, asked, prepared))
+                return streams.response(ctx, request, self._run(ctx, request, asked, prepared))
             return _json(await self._execute(ctx, request, asked, prepared), strict)
         except (Error, GraphQLError) as error:
             _count("refused", "error")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from af.core.errors import Conflict, InvalidInput, RateLimited, Timeout, TooLarge
+from af.core.errors import Conflict, InvalidInput, Timeout, TooLarge
 
 
 class MalformedRequest(InvalidInput):
@@ -60,18 +60,6 @@ class BodyTooLarge(TooLarge):
     code = "graphql_body_too_large"
     number = 6009
     explain = "The body of a GraphQL request has at most 1 MiB. Content is uploaded on its own routes."
-
-
-class TooManyRequests(RateLimited):
-    code = "too_many_requests"
-    number = 6010
-    explain = "More requests than AF_RATE_PER_MINUTE (or AF_RATE_PER_MINUTE_ANONYMOUS) allows. See Retry-After."
-
-
-class TooManyStreams(RateLimited):
-    code = "too_many_streams"
-    number = 6011
-    explain = "Too many event streams are open at once for this caller. Close some."
 
 
 class TooSlow(Timeout):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from inspect import isawaitable
 from typing import Any
@@ -22,44 +21,21 @@ from starlette.responses import Response, StreamingResponse
 from af import auth
 from af.api import render
 from af.api.documents import Prepared
-from af.api.errors import TooManyStreams
 from af.api.requests import GraphQLRequest
+from af.core import sse
 from af.core.context import Actor, ActorKind, Context
 from af.core.errors import Error, Unauthenticated
 
 HEARTBEAT_SECONDS = 12.0
-STREAMS_PER_CALLER_MAX = 20
-STREAMS_MAX = 1_000
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Documents = AsyncIterator[dict[str, Any]]
 
 
-class Open:
-    """The streams that this process has open, by caller."""
-
-    def __init__(self) -> None:
-        self._callers: Counter[str] = Counter()
-
-    def response(self, ctx: Context, request: Request, documents: Documents) -> Response:
-        """:raises TooManyStreams: the caller, or everybody together, has too many open."""
-        caller = ctx.actor.user_id or ctx.actor.address
-        if self._callers[caller] >= STREAMS_PER_CALLER_MAX or self._callers.total() >= STREAMS_MAX:
-            raise TooManyStreams("Too many event streams are open.", retry_after_seconds=5)
-        return StreamingResponse(
-            self._counted(caller, _lines(ctx, request, documents)), headers=_HEADERS, media_type="text/event-stream"
-        )
-
-    async def _counted(self, caller: str, lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        self._callers[caller] += 1
-        try:
-            async with contextlib.aclosing(lines):
-                async for line in lines:
-                    yield line
-        finally:
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller]
+def response(ctx: Context, request: Request, documents: Documents) -> Response:
+    """:raises TooManyStreams: the caller has too many open."""
+    lines = sse.counted(ctx, _lines(ctx, request, documents))
+    return StreamingResponse(lines, headers=_HEADERS, media_type="text/event-stream")
 
 
 async def subscribe(

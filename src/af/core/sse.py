@@ -9,17 +9,53 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncGenerator
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from af.core.errors import Error, InvalidInput
+from af.core.context import Context
+from af.core.errors import Error, InvalidInput, RateLimited
 from af.core.events import Event, EventsGone
 
 HEARTBEAT_SECONDS = 15.0
+STREAMS_PER_CALLER_MAX = 20
+STREAMS_MAX = 1_000
 _RETRY_MILLISECONDS = 1000
+
+
+class TooManyStreams(RateLimited):
+    code = "too_many_streams"
+    number = 6011
+    explain = "Too many event streams are open at once for this caller. Close some."
+
+
+_open: Counter[str] = Counter()  # the streams of this process, by caller
+
+
+def counted(ctx: Context, lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """``lines`` as one of the caller's streams, for as long as it is read.
+
+    :raises TooManyStreams: the caller, or everybody together, has too many open in this process.
+    """
+    caller = ctx.actor.user_id or ctx.actor.address
+    if _open[caller] >= STREAMS_PER_CALLER_MAX or _open.total() >= STREAMS_MAX:
+        raise TooManyStreams("Too many event streams are open.", retry_after_seconds=5)
+    return _while_read(caller, lines)
+
+
+async def _while_read(caller: str, lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    _open[caller] += 1
+    try:
+        async with contextlib.aclosing(lines):
+            async for line in lines:
+                yield line
+    finally:
+        _open[caller] -= 1
+        if not _open[caller]:
+            del _open[caller]
 
 
 def resume_after(request: Request) -> int | None:
@@ -36,15 +72,19 @@ def resume_after(request: Request) -> int | None:
 
 
 def sse_response(
-    stream: AsyncGenerator[Event, None], *, heartbeat_seconds: float = HEARTBEAT_SECONDS
+    ctx: Context, stream: AsyncGenerator[Event, None], *, heartbeat_seconds: float = HEARTBEAT_SECONDS
 ) -> StreamingResponse:
     """A response that sends ``stream`` until the client goes away or the stream ends.
 
     A reader that was away for too long gets an event ``reset``: it must read the state anew. That event carries the
     id to resume after, and ends the response. Any other failure is an event ``error`` with ``code`` and ``message``.
+
+    :raises TooManyStreams: the caller has too many open.
     """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx must not collect them
-    return StreamingResponse(_lines(stream, heartbeat_seconds), headers=headers, media_type="text/event-stream")
+    return StreamingResponse(
+        counted(ctx, _lines(stream, heartbeat_seconds)), headers=headers, media_type="text/event-stream"
+    )
 
 
 async def _lines(stream: AsyncGenerator[Event, None], heartbeat_seconds: float) -> AsyncGenerator[bytes, None]:

@@ -22,8 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from af.core import metrics
 from af.core.clock import monotonic
 from af.core.context import Actor, ActorKind, Context, Platform
-from af.core.errors import Error, Internal, InvalidInput, TooLarge
+from af.core.errors import Error, Internal, InvalidInput, TooLarge, Unauthenticated
 from af.core.ids import ProjectId
+from af.core.rates import Rates
 
 Authenticate = Callable[[Context, HTTPConnection], Awaitable[Actor]]
 T = TypeVar("T")
@@ -145,10 +146,15 @@ def _refuse_nul(scope: Scope) -> None:
 
 
 class RequestContext:
-    """ASGI middleware: request id in, out and in the log; who asks; errors rendered; one access-log line."""
+    """ASGI middleware: request id in, out and in the log; who asks, and not too often; errors rendered; one access-log
+    line. What is below ``uncounted`` paths (the parts of a page) is not limited."""
 
-    def __init__(self, app: ASGIApp, platform: Platform, authenticate: Authenticate) -> None:
+    def __init__(
+        self, app: ASGIApp, platform: Platform, authenticate: Authenticate, *, uncounted: tuple[str, ...] = ()
+    ) -> None:
         self.app = app
+        self.rates = Rates()
+        self.uncounted = uncounted
         self.platform = platform
         self.authenticate = authenticate
 
@@ -166,19 +172,24 @@ class RequestContext:
             ctx = replace(ctx, selected_project_id=ProjectId(wished[:64]))
         started = monotonic()
         status = 0
+        shown_rate: dict[str, str] = {}
 
         async def send_marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 metrics.answered(scope["method"], status, monotonic() - started)
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                MutableHeaders(scope=message).update({"X-Request-Id": request_id, **shown_rate})
             await send(message)
 
         try:
             _refuse_nul(scope)
-            ctx = ctx.acting_as(await self.authenticate(ctx, HTTPConnection(scope)))
+            ctx = await self._authenticated(ctx, HTTPConnection(scope))
             scope["af.context"] = ctx
+            if not scope["path"].startswith(self.uncounted):
+                verdict = self.rates.count(ctx)
+                shown_rate.update(verdict.headers())
+                verdict.require()
             await self.app(scope, receive, send_marked)
         except Exception as error:  # the edge: every failure becomes a response
             shown = as_error(error, ctx.log)
@@ -194,3 +205,11 @@ class RequestContext:
                 milliseconds=round((monotonic() - started) * 1000, 2),
                 address=address,
             )
+
+    async def _authenticated(self, ctx: Context, connection: HTTPConnection) -> Context:
+        """The caller's context. A refused credential counts for the address that it came from."""
+        try:
+            return ctx.acting_as(await self.authenticate(ctx, connection))
+        except Unauthenticated:
+            self.rates.count(ctx).require()
+            raise

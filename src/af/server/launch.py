@@ -78,6 +78,7 @@ def launch(
     :raises af.core.errors.Error: the platform cannot be started here; nothing was left running.
     """
     settings = replace(settings, data=settings.data.absolute())
+    os.umask(0o077)  # what the platform keeps is its owner's, whatever folder it was given
     preflight.check(settings, targets)
     held = locks.take(settings.data, targets, os.getpid())
     try:

@@ -31,7 +31,7 @@ PROJECT = ProjectId("prj_a")
 async def serving(ctx: Context, *, heartbeat_seconds: float = 15.0) -> AsyncIterator[tuple[int, Streams]]:
     async def endpoint(request: Request) -> Response:
         stream = events.stream(ctx, project_id=PROJECT, after=resume_after(request))
-        return sse_response(stream, heartbeat_seconds=heartbeat_seconds)
+        return sse_response(ctx, stream, heartbeat_seconds=heartbeat_seconds)
 
     streams = Streams(Starlette(routes=[Route("/", endpoint)]))
     config = uvicorn.Config(streams, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=10)
@@ -161,7 +161,7 @@ async def test_a_reader_that_does_not_read_holds_one_batch_only(ctx: Context) ->
             yield event
 
     async def app(scope: object, receive: object, send: object) -> None:
-        await sse_response(counting())(scope, receive, send)  # type: ignore[arg-type]
+        await sse_response(ctx, counting())(scope, receive, send)  # type: ignore[arg-type]
 
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)  # type: ignore[arg-type]
     server = uvicorn.Server(config)

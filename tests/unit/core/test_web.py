@@ -20,6 +20,7 @@ from af.core.db import Database, async_url
 from af.core.errors import Forbidden, InvalidInput, RateLimited, TooLarge, Unauthenticated
 from af.core.ids import UserId
 from af.core.settings import load
+from tests.support.asgi import AsgiClient
 
 
 @dataclass(frozen=True)
@@ -183,3 +184,28 @@ async def test_a_nul_in_the_address_is_refused_before_a_query_sees_it(tmp_path: 
 
     status, _, body = await ask(tmp_path, endpoint, path=path, query=query)
     assert (status, json.loads(body)["code"]) == (400, "invalid_input")
+
+
+async def test_rest_routes_share_the_callers_rate_and_refused_tokens_count_for_their_address(tmp_path: Path) -> None:
+    async def refuse(ctx: Context, connection: HTTPConnection) -> Actor:
+        if connection.headers.get("authorization"):
+            raise Unauthenticated("No.")
+        return ctx.actor
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("ok")(scope, receive, send)
+
+    platform = Platform(
+        load({}, data=tmp_path), Database(async_url("", tmp_path / "x")), SystemClock(), Bell(tmp_path / "b")
+    )
+    limit = platform.settings.rate_per_minute_anonymous
+    client = AsgiClient(web.RequestContext(answer, platform, refuse, uncounted=("/assets/",)))
+    first = await client.request("GET", "/v1/anything")
+    assert (first.headers["ratelimit-limit"], first.headers["ratelimit-remaining"]) == (str(limit), str(limit - 1))
+    guess = {"authorization": "Bearer guess"}
+    refused = [await client.request("GET", "/v1/anything", headers=guess) for _ in range(limit - 1)]
+    assert {reply.status for reply in refused} == {401}
+    over = await client.request("GET", "/v1/anything", headers=guess)
+    assert over.status == 429
+    assert int(over.headers["retry-after"]) >= 1
+    assert (await client.request("GET", "/assets/pages.css")).status == 200

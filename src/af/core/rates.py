@@ -14,9 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from af.core.context import ActorKind, Context
+from af.core.errors import RateLimited
 
 WINDOW_SECONDS = 60.0
 CALLERS_MAX = 50_000
+
+
+class TooManyRequests(RateLimited):
+    code = "too_many_requests"
+    number = 6010
+    explain = "More requests than AF_RATE_PER_MINUTE (or AF_RATE_PER_MINUTE_ANONYMOUS) allows. See Retry-After."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,12 @@ class Verdict:
     reset_seconds: float
     retry_after_seconds: float
     now: datetime
+
+    def require(self) -> None:
+        """:raises TooManyRequests: the caller must wait."""
+        if not self.allowed:
+            wait = self.retry_after_seconds
+            raise TooManyRequests(f"More than {self.limit} requests a minute.", retry_after_seconds=wait)
 
     def headers(self) -> dict[str, str]:
         """Both families: ``RateLimit-*`` (draft-ietf-httpapi-ratelimit-headers-03) and the original's ``X-``."""
