@@ -1,7 +1,7 @@
 """What can be done with identity, one file per use: `users`, `tokens`, `sessions`, `authenticate` (who asks?),
 `signing` (short-lived tokens), `memory` (what a process remembers)."""
 
-from af.auth.service import sign_in
+from af.auth.service import device, sign_in
 from af.auth.service.authenticate import authenticate, authenticate_token
 from af.auth.service.sessions import create_login_link, end_session, login_url, redeem_login_link
 from af.auth.service.signing import sign_sdk_token
@@ -24,6 +24,7 @@ __all__ = [
     "create_login_link",
     "create_token",
     "create_user",
+    "device",
     "end_session",
     "ensure_operator",
     "list_tokens",
