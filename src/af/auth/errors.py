@@ -254,3 +254,24 @@ class UserCodeWrong(InvalidInput):
         "The code that the device shows is another one. Approve only what you began yourself, on the device in front of "
         "you: somebody may have sent you a link of theirs."
     )
+
+
+class SessionNotFound(NotFound):
+    code = "session_not_found"
+    number = 2030
+    explain = "You have no session with this id, or it is over. `GET /account/sessions` lists yours."
+
+
+class InvalidRefreshToken(Unauthenticated):
+    code = "invalid_refresh_token"
+    number = 2031
+    explain = (
+        "A refresh token works once, then its successor does. This one is unknown or over, or its session was ended: by "
+        "signing out, or because a used token came a second time, as if it were stolen. Sign in again."
+    )
+
+
+class DuplicateTokenName(Conflict):
+    code = "duplicate_token_name"
+    number = 2032
+    explain = "You have a token with this name. Revoke it, or choose another name."

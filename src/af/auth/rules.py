@@ -9,23 +9,32 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from af.auth.errors import InvalidClaim, InvalidExpiry, InvalidScope, InvalidTokenName, ScopeMissing, TokenPowerExceeded
+from af.auth.models import SessionKind
 from af.core.ids import ProjectId
 
 TOKEN_PREFIX = "af_live_"
+REFRESH_PREFIX = "af_ref_"
 TOKEN_RANDOM_LENGTH = 32
 TOKEN_CHECK_LENGTH = 6
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 TOKEN_LIFE_MAX = timedelta(days=3653)
+TOKENS_IDLE_MAX = timedelta(days=7)
+REPLAY_WINDOW = timedelta(seconds=15)
+"""How long a refresh token that was used gets the same answer again: parallel tabs, a lost response."""
 TOKENS_PER_DAY_MAX = 50
 TOKENS_ACTIVE_MAX = 500
 
 ALL = "all"
-NOUNS = ("projects", "members", "tokens", "sites", "storage")
+NOUNS = ("organizations", "projects", "members", "tokens", "sites", "storage", "billing")
 VERBS = ("read", "write", "admin")
-"""Each includes those before it. ``admin`` exists for ``projects`` only: delete it, hand it over."""
-SCOPES = (*(f"{noun}:{verb}" for noun in NOUNS for verb in ("read", "write")), "projects:admin")
+"""Each includes those before it. ``admin`` of a project or organization is to delete it, hand it over."""
+SCOPES = (
+    *(f"{noun}:{verb}" for noun in NOUNS for verb in ("read", "write")),
+    *("organizations:admin", "projects:admin", "audit:read"),
+)
 
 _TOKEN = re.compile(TOKEN_PREFIX + f"[0-9A-Za-z]{{{TOKEN_RANDOM_LENGTH + TOKEN_CHECK_LENGTH}}}")
+_REFRESH = re.compile(REFRESH_PREFIX + f"[0-9A-Za-z]{{{TOKEN_RANDOM_LENGTH + TOKEN_CHECK_LENGTH}}}")
 _TOKEN_NAME = re.compile(r"[A-Za-z0-9 \-_.]{1,100}")
 
 
@@ -41,6 +50,27 @@ def is_token_text(text: str) -> bool:
         return False
     body = text[len(TOKEN_PREFIX) :]
     return _check(body[:TOKEN_RANDOM_LENGTH]) == body[TOKEN_RANDOM_LENGTH:]
+
+
+def refresh_text(random: str) -> str:
+    """The text of a refresh token, ``af_ref_…``, checked like an access token's."""
+    assert len(random) == TOKEN_RANDOM_LENGTH
+    return REFRESH_PREFIX + random + _check(random)
+
+
+def is_refresh_text(text: str) -> bool:
+    """Whether ``text`` has the shape and the right check characters; costs no look-up."""
+    if _REFRESH.fullmatch(text) is None:
+        return False
+    body = text[len(REFRESH_PREFIX) :]
+    return _check(body[:TOKEN_RANDOM_LENGTH]) == body[TOKEN_RANDOM_LENGTH:]
+
+
+def session_end(kind: SessionKind, created_at: datetime, seen_at: datetime, life: timedelta) -> datetime:
+    """When a session ends that was last used at ``seen_at``: never longer than ``life``; one that lives by its tokens
+    also after a week without use."""
+    ends = created_at + life
+    return ends if kind is SessionKind.BROWSER else min(ends, seen_at + TOKENS_IDLE_MAX)
 
 
 def _check(random: str) -> str:

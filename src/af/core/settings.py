@@ -72,6 +72,17 @@ def _domain(text: str) -> str:
     return name
 
 
+def _origins(text: str) -> str:
+    """Origins with commas between them, each as a browser writes it."""
+    origins = [part.strip().rstrip("/").lower() for part in text.split(",") if part.strip()]
+    for origin in origins:
+        parts = urlsplit(origin)
+        plain = f"{parts.scheme}://{parts.netloc}"
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or plain != origin:
+            raise ValueError("must be origins such as https://app.example.org, with commas between them")
+    return ",".join(origins)
+
+
 def _database_url(text: str) -> str:
     if text.partition(":")[0].partition("+")[0] not in ("postgresql", "postgres", "sqlite"):
         raise ValueError("must be postgresql://user:password@host/database")
@@ -226,8 +237,20 @@ class Settings:
     session_seconds: int = setting(
         30 * 86_400,
         "AF_SESSION_SECONDS",
-        "Life of a browser session.",
+        "Life of a session; one of a command line or app also ends after a week without use.",
         _integer(60, 31_536_000),
+    )
+    access_token_seconds: int = setting(
+        900,
+        "AF_ACCESS_TOKEN_SECONDS",
+        "Life of a session's access token, which a refresh token renews.",
+        _integer(60, 3_600),
+    )
+    signing_key_days: int = setting(
+        90,
+        "AF_SIGNING_KEY_DAYS",
+        "Age at which the key that signs access tokens is replaced.",
+        _integer(1, 3_650),
     )
     login_link_seconds: int = setting(
         600,
@@ -240,6 +263,64 @@ class Settings:
         "AF_EVENTS_KEEP_SECONDS",
         "How long events can be replayed.",
         _integer(60, 31_536_000),
+    )
+
+    # Sign-in with other providers
+    oauth_google_client_id: str = setting(
+        "",
+        "AF_OAUTH_GOOGLE_CLIENT_ID",
+        "Client id at Google; with it people can sign in there.",
+    )
+    oauth_google_client_secret: str = setting(
+        "",
+        "AF_OAUTH_GOOGLE_CLIENT_SECRET",
+        "Client secret at Google.",
+        secret=True,
+    )
+    oauth_github_client_id: str = setting(
+        "",
+        "AF_OAUTH_GITHUB_CLIENT_ID",
+        "Client id at GitHub; with it people can sign in there.",
+    )
+    oauth_github_client_secret: str = setting(
+        "",
+        "AF_OAUTH_GITHUB_CLIENT_SECRET",
+        "Client secret at GitHub.",
+        secret=True,
+    )
+    oauth_twitter_client_id: str = setting(
+        "",
+        "AF_OAUTH_TWITTER_CLIENT_ID",
+        "Client id at X (Twitter); with it people can sign in there.",
+    )
+    oauth_twitter_client_secret: str = setting(
+        "",
+        "AF_OAUTH_TWITTER_CLIENT_SECRET",
+        "Client secret at X (Twitter).",
+        secret=True,
+    )
+    oauth_discord_client_id: str = setting(
+        "",
+        "AF_OAUTH_DISCORD_CLIENT_ID",
+        "Client id at Discord; with it people can sign in there.",
+    )
+    oauth_discord_client_secret: str = setting(
+        "",
+        "AF_OAUTH_DISCORD_CLIENT_SECRET",
+        "Client secret at Discord.",
+        secret=True,
+    )
+    oidc_providers: str = setting(
+        "",
+        "AF_OIDC_PROVIDERS",
+        'OpenID Connect issuers: JSON [{"name", "title", "issuer", "clientId", "clientSecret", "scopes"?}, …].',
+        secret=True,
+    )
+    allowed_redirect_origins: str = setting(
+        "",
+        "AF_ALLOWED_REDIRECT_ORIGINS",
+        "Origins of other web apps that may sign people in here, with commas: https://app.example.org,…",
+        _origins,
     )
 
     @property

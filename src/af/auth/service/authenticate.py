@@ -1,4 +1,4 @@
-"""Who asks? From an access token, a short-lived SDK token or a session cookie to an `Actor`.
+"""Who asks? From an access token, a signed short-lived token or a session cookie to an `Actor`.
 
 An ``Authorization`` header counts before a cookie. A bad header is refused; a stale cookie is nobody, or its owner
 could not even open the page to sign in. Cookies count on the platform's own host names only, never on an IP address
@@ -7,6 +7,7 @@ could not even open the page to sign in. Cookies count on the platform's own hos
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from starlette.requests import HTTPConnection
@@ -14,7 +15,7 @@ from starlette.requests import HTTPConnection
 from af.auth import rules, store
 from af.auth.addresses import COOKIE, is_own_host, own_origin
 from af.auth.errors import CrossOrigin, InvalidCredentials
-from af.auth.models import AccessToken
+from af.auth.models import AccessToken, Session, SessionKind
 from af.auth.service import memory, signing
 from af.auth.service.memory import Grant
 from af.core.context import Actor, ActorKind, Context
@@ -42,7 +43,7 @@ async def authenticate(ctx: Context, connection: HTTPConnection) -> Actor:
     host = connection.headers.get("host", "")
     if not cookie or len(cookie) > CREDENTIAL_LENGTH_MAX or not is_own_host(ctx.settings, host):
         return ctx.actor
-    grant = await _grant_of_session(ctx, cookie)
+    grant = await _grant_of_cookie(ctx, cookie)
     if grant is None:
         return ctx.actor
     is_change = connection.scope.get("method") not in _SAFE_METHODS
@@ -70,14 +71,16 @@ def _credential(header: str) -> str:
 
 
 def _actor(ctx: Context, grant: Grant) -> Actor:
-    return Actor(
-        ActorKind.USER,
+    return replace(
+        ctx.actor,
+        kind=ActorKind.USER,
         user_id=grant.user_id,
         token_id=grant.token_id,
         scopes=grant.scopes,
         project_id=grant.project_id,
-        address=ctx.actor.address,
         chosen_project_id=grant.chosen_project_id,
+        session_id=grant.session_id,
+        authenticated_at=grant.authenticated_at,
     )
 
 
@@ -88,7 +91,7 @@ async def _grant_of_text(ctx: Context, text: str) -> Grant | None:
     known = memory.of(ctx).grant(digest, ctx.now)
     if known is None:
         is_token = rules.is_token_text(text)
-        known = await (_load_token(ctx, digest) if is_token else _load_short_lived(ctx, text))
+        known = await (_load_token(ctx, digest) if is_token else _load_signed(ctx, text))
         if known is not None:
             memory.of(ctx).remember(digest, known)
     return None if known is None or known.is_over(ctx.now) else known
@@ -96,38 +99,61 @@ async def _grant_of_text(ctx: Context, text: str) -> Grant | None:
 
 async def _load_token(ctx: Context, digest: str) -> Grant | None:
     async with ctx.reading() as connection:
-        token = await store.tokens.token_by_hash(connection, digest)
-    if token is None or token.revoked_at is not None:
+        token = await store.tokens.live_token_by_hash(connection, digest)
+    if token is None:
         return None
     await _note_use(ctx, token)
     return Grant(token.user_id, token.id, token.scopes, token.project_id, token.expires_at, ctx.now)
 
 
-async def _load_short_lived(ctx: Context, text: str) -> Grant | None:
-    """A short-lived token is worth what the access token behind it is worth now. Its project is chosen, not a limit, as
-    in the original: SDKs list and make projects with it."""
+async def _load_signed(ctx: Context, text: str) -> Grant | None:
+    """A signed token is worth what the row behind it is worth now."""
     claims = await signing.verify(ctx, text)
     if claims is None:
         return None
+    if claims.session_id is not None:
+        async with ctx.reading() as connection:
+            session = await store.sessions.session_by_id(connection, claims.session_id)
+        if session is None or session.kind is not SessionKind.TOKENS or session.user_id != claims.user_id:
+            return None
+        grant = await _session_grant(ctx, session)
+        return replace(grant, expires_at=min(session.expires_at, claims.expires_at))
+    assert claims.token_id is not None
     async with ctx.reading() as connection:
-        token = await store.tokens.token_by_id(connection, claims.token_id)
-    if token is None or token.revoked_at is not None or (token.expires_at and token.expires_at <= ctx.now):
+        token = await store.tokens.live_token_by_id(connection, claims.token_id)
+    if token is None or (token.expires_at and token.expires_at <= ctx.now):
         return None
+    # Its project is chosen, not a limit, as in the original: SDKs list and make projects with it.
     limits = (token.scopes, token.project_id, claims.expires_at)
     return Grant(token.user_id, token.id, *limits, ctx.now, claims.project_id)
 
 
-async def _grant_of_session(ctx: Context, cookie: str) -> Grant | None:
+async def _grant_of_cookie(ctx: Context, cookie: str) -> Grant | None:
     digest = rules.digest(cookie)
     known = memory.of(ctx).grant(digest, ctx.now)
     if known is None:
         async with ctx.reading() as connection:
             session = await store.sessions.session_by_hash(connection, digest)
-        if session is None:
+        if session is None or session.kind is not SessionKind.BROWSER:
             return None
-        known = Grant(session.user_id, None, None, None, session.expires_at, ctx.now)
+        known = await _session_grant(ctx, session)
         memory.of(ctx).remember(digest, known)
     return None if known.is_over(ctx.now) else known
+
+
+async def _session_grant(ctx: Context, session: Session) -> Grant:
+    """Everything that its person may do. An account in its time of grace can still sign in, to be kept."""
+    await _note_seen(ctx, session)
+    return Grant(
+        user_id=session.user_id,
+        token_id=None,
+        scopes=None,
+        project_id=None,
+        expires_at=session.expires_at,
+        loaded_at=ctx.now,
+        session_id=session.id,
+        authenticated_at=session.authenticated_at,
+    )
 
 
 async def _note_use(ctx: Context, token: AccessToken) -> None:
@@ -139,3 +165,17 @@ async def _note_use(ctx: Context, token: AccessToken) -> None:
             await store.tokens.touch_token(tx, token.id, ctx.now)
     except DatabaseUnavailable as error:
         ctx.log.warning("the use of a token was not noted", detail=error.detail)
+
+
+async def _note_seen(ctx: Context, session: Session) -> None:
+    """Where and when a session was last seen, as `_note_use`."""
+    if session.expires_at <= ctx.now:
+        return
+    if session.last_seen_at is not None and ctx.now < session.last_seen_at + USED_STEP:
+        return
+    seen = {"user_agent": ctx.actor.user_agent, "address": ctx.actor.address}
+    try:
+        async with ctx.transaction() as tx:
+            await store.sessions.note_seen(tx, session.id, ctx.now, **seen)
+    except DatabaseUnavailable as error:
+        ctx.log.warning("the use of a session was not noted", detail=error.detail)

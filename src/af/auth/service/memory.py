@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 
 from af.core.context import Context
 from af.core.db import Database
-from af.core.ids import ProjectId, TokenId, UserId
+from af.core.ids import ProjectId, SessionId, TokenId, UserId
 
 if TYPE_CHECKING:
-    from af.auth.service.signing import Keyring
+    from af.auth.service.keys import Keyring
 
 FRESH_FOR = timedelta(seconds=5)
 GRANTS_MAX = 10_000
@@ -30,6 +30,8 @@ class Grant:
     expires_at: datetime | None
     loaded_at: datetime
     chosen_project_id: ProjectId | None = None
+    session_id: SessionId | None = None
+    authenticated_at: datetime | None = None
 
     def is_fresh(self, now: datetime) -> bool:
         return self.loaded_at <= now < self.loaded_at + FRESH_FOR
@@ -55,11 +57,16 @@ class Memory:
         self.grants.pop(digest, None)  # to the end: the first is always the oldest
         self.grants[digest] = grant
 
-    def forget(self, digest: str) -> None:
-        self.grants.pop(digest, None)
-
     def forget_token(self, token_id: TokenId) -> None:
         for digest in [d for d, grant in self.grants.items() if grant.token_id == token_id]:
+            del self.grants[digest]
+
+    def forget_session(self, session_id: SessionId) -> None:
+        for digest in [d for d, grant in self.grants.items() if grant.session_id == session_id]:
+            del self.grants[digest]
+
+    def forget_user(self, user_id: UserId) -> None:
+        for digest in [d for d, grant in self.grants.items() if grant.user_id == user_id]:
             del self.grants[digest]
 
 

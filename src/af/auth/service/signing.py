@@ -1,100 +1,143 @@
-"""Short-lived tokens for SDKs: signed with ES256 (RFC 7518 §3.4), checked without a look-up of the key.
+"""Short-lived tokens, signed with ES256 (RFC 7518 §3.4) and checked without a look-up of the key.
 
-The private keys are sealed in the database, so that every process signs with the same one and accepts all that are not
-retired. ``public_jwk`` is ready to be published as a JWKS.
+Two kinds: what stands for a session (``access``) and what stands for an access token in SDKs (``sdk-access``). Which
+key signs and which are accepted is in `keys`. A token says who it was given to; what it is worth now is decided by the
+row that it names (`authenticate`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
-from af.auth import store
-from af.auth.service import memory
+from af.auth.models import Session
+from af.auth.service import keys
 from af.auth.service.memory import Grant
-from af.core import seal
 from af.core.context import Context
-from af.core.errors import Internal
-from af.core.ids import ProjectId, TokenId, UserId
+from af.core.ids import ProjectId, SessionId, TokenId, UserId
 
-ALGORITHM = "ES256"
+AUDIENCE = "alternatefutures-app"
 SDK_TOKEN_LIFE = timedelta(minutes=8)
 SDK_TOKEN_TYPE = "sdk-access"
-_PURPOSE = "auth.signing-key"
-_RELOAD_AFTER = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Keyring:
-    """The keys of this process by ``kid``; the private one of ``signing`` only when it was needed."""
-
-    public: dict[str, ECKey]
-    signing: ECKey | None
-    loaded_at: datetime
+ACCESS_TOKEN_TYPE = "access"
+CLOCK_SKEW = timedelta(seconds=60)
+"""How far ahead of ours the clock of the instance that signed may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid short-lived token says."""
+    """What a valid token says: it stands for ``session_id`` or for ``token_id``, exactly one of them."""
 
     user_id: UserId
-    token_id: TokenId
+    session_id: SessionId | None
+    token_id: TokenId | None
     project_id: ProjectId | None
     expires_at: datetime
+
+
+def issuer(ctx: Context) -> str:
+    """Who signs: the platform's main address. Without a port unless AF_PUBLIC_PORT gives one, since instances of one
+    platform may listen on different ports and accept each other's tokens."""
+    settings = ctx.settings
+    return settings.url(settings.domain, 443 if settings.scheme == "https" else 80)
 
 
 async def sign_sdk_token(ctx: Context, grant: Grant, project_id: ProjectId | None) -> str:
     """A JWT that stands for an access token for eight minutes; also accepted by the upload routes."""
     assert grant.token_id is not None, "only an access token can be exchanged"
-    key = await _signing_key(ctx)
-    issued = int(ctx.now.timestamp())
-    claims: dict[str, Any] = {
-        "iss": ctx.platform.url(ctx.settings.domain),
-        "sub": grant.user_id,
-        "userId": grant.user_id,
-        "tokenId": grant.token_id,
-        "type": SDK_TOKEN_TYPE,
-        "iat": issued,
-        "exp": issued + int(SDK_TOKEN_LIFE.total_seconds()),
-    }
+    claims: dict[str, Any] = {"tokenId": grant.token_id}
     if project_id is not None:
         claims["projectId"] = project_id
-    return jwt.encode({"alg": ALGORITHM, "typ": "JWT", "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
+    return await _sign(ctx, grant.user_id, SDK_TOKEN_TYPE, SDK_TOKEN_LIFE, claims)
+
+
+async def sign_access_token(ctx: Context, session: Session, email: str | None) -> str:
+    """A JWT that stands for a session for AF_ACCESS_TOKEN_SECONDS, as in the original, which signed with HS256."""
+    claims: dict[str, Any] = {"sessionId": session.id, "jti": secrets.token_urlsafe(12)}
+    if email is not None:
+        claims["email"] = email
+    life = timedelta(seconds=ctx.settings.access_token_seconds)
+    return await _sign(ctx, session.user_id, ACCESS_TOKEN_TYPE, life, claims)
+
+
+async def _sign(ctx: Context, user_id: UserId, kind: str, life: timedelta, claims: dict[str, Any]) -> str:
+    key = await keys.signing_key(ctx)
+    issued = int(ctx.now.timestamp())
+    whole: dict[str, Any] = {
+        "iss": issuer(ctx),
+        "aud": AUDIENCE,
+        "sub": user_id,
+        "userId": user_id,
+        **claims,
+        "type": kind,
+        "iat": issued,
+        "exp": issued + int(life.total_seconds()),
+    }
+    header = {"alg": keys.ALGORITHM, "typ": "JWT", "kid": key.kid}
+    return jwt.encode(header, whole, key, algorithms=[keys.ALGORITHM])
 
 
 async def verify(ctx: Context, text: str) -> Claims | None:
     """The claims of a token that we signed and that has not ended; `None` for any other text."""
     header = _header(text)
-    if header is None:
+    if header is None or header.alg != keys.ALGORITHM:
         return None
-    key = (await _keyring(ctx)).public.get(header.kid)
+    key = await keys.accepted_key(ctx, header.kid)
     if key is None:
-        key = (await _keyring(ctx, reload=True)).public.get(header.kid)
-    if key is None or header.alg != ALGORITHM:
         return None
     try:
-        claims = jwt.decode(text, key, algorithms=[ALGORITHM]).claims
-    except (JoseError, ValueError):
+        claims = msgspec.convert(jwt.decode(text, key, algorithms=[keys.ALGORITHM]).claims, _Claims)
+    except (JoseError, msgspec.ValidationError, ValueError):
         return None
-    if claims.get("type") != SDK_TOKEN_TYPE or not isinstance(claims.get("exp"), int):
-        return None
-    expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-    if expires_at <= ctx.now:
-        return None
-    return Claims(UserId(claims["sub"]), TokenId(claims["tokenId"]), claims.get("projectId"), expires_at)
+    return _checked(claims, issuer(ctx), ctx.now)
 
 
-class _Header(msgspec.Struct):
+class _Header(msgspec.Struct, forbid_unknown_fields=True):
+    """All that our headers have. What else there may be (``crit``, ``jwk``, ``jku``, ``x5u``) is not ours."""
+
     alg: str
     kid: str
+    typ: str = "JWT"
+
+
+class _Claims(msgspec.Struct):
+    iss: str
+    aud: str
+    sub: str
+    type: str
+    iat: int
+    exp: int
+    nbf: int = 0
+    sessionId: str = ""  # noqa: N815 - the claim's name
+    tokenId: str = ""  # noqa: N815
+    projectId: str = ""  # noqa: N815
+
+
+def _checked(claims: _Claims, issuer: str, now: datetime) -> Claims | None:
+    if (claims.iss, claims.aud) != (issuer, AUDIENCE):
+        return None
+    seconds = now.timestamp()
+    if claims.exp <= seconds or max(claims.iat, claims.nbf) > seconds + CLOCK_SKEW.total_seconds():
+        return None
+    expected = {ACCESS_TOKEN_TYPE: bool(claims.sessionId), SDK_TOKEN_TYPE: bool(claims.tokenId)}
+    if not expected.get(claims.type):
+        return None
+    is_session = claims.type == ACCESS_TOKEN_TYPE
+    return Claims(
+        user_id=UserId(claims.sub),
+        session_id=SessionId(claims.sessionId) if is_session else None,
+        token_id=None if is_session else TokenId(claims.tokenId),
+        project_id=ProjectId(claims.projectId) if claims.projectId else None,
+        expires_at=datetime.fromtimestamp(claims.exp, UTC),
+    )
 
 
 def _header(text: str) -> _Header | None:
@@ -104,55 +147,5 @@ def _header(text: str) -> _Header | None:
         return None
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(parts[0] + "=" * (-len(parts[0]) % 4)), type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, ValueError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, ValueError, RecursionError):
         return None
-
-
-async def _keyring(ctx: Context, *, reload: bool = False) -> Keyring:
-    known = memory.of(ctx).keyring
-    if known is not None and not (reload and ctx.now >= known.loaded_at + _RELOAD_AFTER):
-        return known
-    async with ctx.reading() as connection:
-        rows = await store.sessions.signing_key_rows(connection)
-    public = {row.kid: ECKey.import_key(row.public_jwk) for row in rows if row.retired_at is None}
-    signing = known.signing if known is not None and known.signing is not None else None
-    if signing is not None and signing.kid not in public:
-        signing = None
-    found = Keyring(public, signing, ctx.now)
-    memory.of(ctx).keyring = found
-    return found
-
-
-async def _signing_key(ctx: Context) -> ECKey:
-    known = await _keyring(ctx)
-    if known.signing is not None:
-        return known.signing
-    sealer = ctx.get(seal.Sealer)
-    async with ctx.transaction() as tx:
-        rows = [row for row in await store.sessions.signing_key_rows(tx) if row.retired_at is None]
-        if rows:
-            opened = sealer.open(rows[0].sealed_private_jwk, purpose=_PURPOSE)
-            key = ECKey.import_key(cast(dict[str, Any], msgspec.json.decode(opened)))
-        else:
-            key = _generate()
-            await store.sessions.insert_signing_key(
-                tx,
-                kid=_kid(key),
-                algorithm=ALGORITHM,
-                public_jwk=dict(key.as_dict(private=False)),
-                sealed=sealer.seal(msgspec.json.encode(key.as_dict(private=True)), purpose=_PURPOSE),
-                now=ctx.now,
-            )
-    memory.of(ctx).keyring = Keyring({**known.public, _kid(key): key}, key, ctx.now)
-    return key
-
-
-def _generate() -> ECKey:
-    key = ECKey.generate_key("P-256", auto_kid=True)
-    return ECKey.import_key({**key.as_dict(private=True), "use": "sig", "alg": ALGORITHM})
-
-
-def _kid(key: ECKey) -> str:
-    if key.kid is None:
-        raise Internal("A signing key has no id.")
-    return key.kid

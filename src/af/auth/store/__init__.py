@@ -1,6 +1,6 @@
 """Every SQL statement of identity, one module per thing: `users`, `methods` (ways to sign in), `challenges` (proofs
-that are awaited), `factors` (second ones), `sessions` (with login links and signing keys), `tokens`. Credentials are
-hashed or sealed."""
+that are awaited), `factors` (second ones), `sessions` (with login links), `refresh` (their tokens), `keys` (that sign),
+`tokens`. Credentials are hashed or sealed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.auth.store import challenges, factors, methods, sessions, tokens, users
+from af.auth.store import challenges, factors, keys, methods, refresh, sessions, tokens, users
 
-__all__ = ["challenges", "factors", "methods", "prune", "sessions", "tokens", "users"]
+__all__ = ["challenges", "factors", "keys", "methods", "prune", "refresh", "sessions", "tokens", "users"]
 
 KEEP_CHALLENGES = timedelta(hours=1)
 """They count in limits of what may be asked for."""
@@ -23,6 +23,8 @@ async def prune(connection: AsyncConnection, now: datetime, keep_tokens: timedel
     before = now - keep_tokens
     for statement in (
         sa.delete(sessions.sessions).where(sessions.sessions.c.expires_at <= now),
+        sa.delete(refresh.refresh_tokens).where(refresh.refresh_tokens.c.expires_at <= now),
+        sa.delete(keys.signing_keys).where(keys.signing_keys.c.retired_at <= now),
         sa.delete(sessions.login_links).where(sessions.login_links.c.expires_at <= now),
         sa.delete(challenges.challenges).where(challenges.challenges.c.expires_at <= now - KEEP_CHALLENGES),
         sa.delete(tokens.access_tokens).where(

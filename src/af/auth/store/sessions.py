@@ -1,4 +1,4 @@
-"""Sessions, the links that open them, and the keys that sign their tokens. Credentials are kept as SHA-256 only."""
+"""Sessions and the one-time links that open them. Credentials are kept as SHA-256 only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.auth.models import Session, SessionKind
+from af.auth.store.users import users
 from af.core.db import Timestamp, metadata
 from af.core.ids import SessionId, UserId
 
@@ -27,6 +28,7 @@ sessions = sa.Table(
     sa.Column("expires_at", Timestamp(), nullable=False, index=True),
     sa.Column("created_at", Timestamp(), nullable=False),
 )
+"""A session that was ended has no row: what stands for it is then unknown."""
 
 login_links = sa.Table(
     "login_links",
@@ -35,17 +37,6 @@ login_links = sa.Table(
     sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False),
     sa.Column("expires_at", Timestamp(), nullable=False, index=True),
     sa.Column("created_at", Timestamp(), nullable=False),
-)
-
-signing_keys = sa.Table(
-    "signing_keys",
-    metadata,
-    sa.Column("kid", sa.Text, primary_key=True),
-    sa.Column("algorithm", sa.Text, nullable=False),
-    sa.Column("public_jwk", sa.JSON, nullable=False),
-    sa.Column("sealed_private_jwk", sa.LargeBinary, nullable=False),
-    sa.Column("created_at", Timestamp(), nullable=False),
-    sa.Column("retired_at", Timestamp()),
 )
 
 
@@ -67,26 +58,58 @@ async def insert_session(connection: AsyncConnection, session: Session, hash: st
     )
 
 
+async def note_login(connection: AsyncConnection, user_id: UserId, now: datetime) -> None:
+    await connection.execute(sa.update(users).where(users.c.id == user_id).values(last_login_at=now))
+
+
 async def session_by_hash(connection: AsyncConnection, hash: str) -> Session | None:
-    row = (await connection.execute(sa.select(sessions).where(sessions.c.hash == hash))).one_or_none()
-    if row is None:
-        return None
-    return Session(
-        id=SessionId(row.id),
-        user_id=UserId(row.user_id),
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-        kind=SessionKind(row.kind),
-        method=row.method,
-        authenticated_at=row.authenticated_at,
-        user_agent=row.user_agent,
-        address=row.address,
-        last_seen_at=row.last_seen_at,
-    )
+    row = (await connection.execute(_BY_HASH, {"hash": hash})).one_or_none()
+    return _session(row) if row else None
 
 
-async def delete_session(connection: AsyncConnection, hash: str) -> None:
-    await connection.execute(sa.delete(sessions).where(sessions.c.hash == hash))
+async def session_by_id(connection: AsyncConnection, session_id: SessionId) -> Session | None:
+    row = (await connection.execute(_BY_ID, {"id": session_id})).one_or_none()
+    return _session(row) if row else None
+
+
+async def lock_session(connection: AsyncConnection, session_id: SessionId) -> Session | None:
+    """The session, unchanged by others until the end of the transaction (where the database has row locks)."""
+    query = _BY_ID if connection.dialect.name == "sqlite" else _BY_ID.with_for_update()
+    row = (await connection.execute(query, {"id": session_id})).one_or_none()
+    return _session(row) if row else None
+
+
+async def sessions_of(connection: AsyncConnection, user_id: UserId, now: datetime, limit: int) -> list[Session]:
+    """The user's sessions that are not over, newest first."""
+    query = sa.select(sessions).where(sessions.c.user_id == user_id, sessions.c.expires_at > now)
+    return [_session(row) for row in await connection.execute(query.order_by(sessions.c.id.desc()).limit(limit))]
+
+
+async def note_seen(
+    connection: AsyncConnection, session_id: SessionId, now: datetime, *, user_agent: str, address: str
+) -> None:
+    seen = {"user_agent": user_agent, "address": address, "last_seen_at": now}
+    await connection.execute(sa.update(sessions).where(sessions.c.id == session_id).values(seen))
+
+
+async def prolong(connection: AsyncConnection, session_id: SessionId, expires_at: datetime) -> None:
+    await connection.execute(sa.update(sessions).where(sessions.c.id == session_id).values(expires_at=expires_at))
+
+
+async def delete_session(connection: AsyncConnection, session_id: SessionId, user_id: UserId) -> bool:
+    """End a session of this user, with its refresh tokens. False when there is none."""
+    mine = (sessions.c.id == session_id, sessions.c.user_id == user_id)
+    return (await connection.execute(sa.delete(sessions).where(*mine))).rowcount == 1
+
+
+async def delete_sessions_of(
+    connection: AsyncConnection, user_id: UserId, *, keep: SessionId | None
+) -> list[SessionId]:
+    """End all of the user's sessions but ``keep``; which they were."""
+    gone = sa.delete(sessions).where(sessions.c.user_id == user_id)
+    if keep is not None:
+        gone = gone.where(sessions.c.id != keep)
+    return [SessionId(row.id) for row in await connection.execute(gone.returning(sessions.c.id))]
 
 
 async def insert_login_link(
@@ -108,19 +131,20 @@ async def take_login_link(connection: AsyncConnection, hash: str, now: datetime)
     return UserId(row.user_id) if row is not None and row.expires_at > now else None
 
 
-# --- signing keys ------
+_BY_HASH = sa.select(sessions).where(sessions.c.hash == sa.bindparam("hash"))
+_BY_ID = sa.select(sessions).where(sessions.c.id == sa.bindparam("id"))
 
 
-async def signing_key_rows(connection: AsyncConnection) -> list[Any]:
-    """All keys, newest first: ``kid algorithm public_jwk sealed_private_jwk created_at retired_at``."""
-    return list(await connection.execute(sa.select(signing_keys).order_by(signing_keys.c.created_at.desc())))
-
-
-async def insert_signing_key(
-    connection: AsyncConnection, *, kid: str, algorithm: str, public_jwk: dict[str, Any], sealed: bytes, now: datetime
-) -> None:
-    await connection.execute(
-        signing_keys.insert().values(
-            kid=kid, algorithm=algorithm, public_jwk=public_jwk, sealed_private_jwk=sealed, created_at=now
-        )
+def _session(row: Any) -> Session:
+    return Session(
+        id=SessionId(row.id),
+        user_id=UserId(row.user_id),
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        kind=SessionKind(row.kind),
+        method=row.method,
+        authenticated_at=row.authenticated_at,
+        user_agent=row.user_agent,
+        address=row.address,
+        last_seen_at=row.last_seen_at,
     )

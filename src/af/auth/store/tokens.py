@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.auth.models import AccessToken
+from af.auth.store.users import users
 from af.core.db import Timestamp, metadata
 from af.core.ids import ProjectId, TokenId, UserId
 
@@ -46,8 +47,15 @@ async def insert_token(connection: AsyncConnection, token: AccessToken, hash: st
     )
 
 
-async def token_by_hash(connection: AsyncConnection, hash: str) -> AccessToken | None:
-    row = (await connection.execute(_BY_HASH, {"hash": hash})).one_or_none()
+async def live_token_by_hash(connection: AsyncConnection, hash: str) -> AccessToken | None:
+    """The token, unless it was revoked or its user is about to be deleted; it may have expired."""
+    row = (await connection.execute(_LIVE_BY_HASH, {"hash": hash})).one_or_none()
+    return _token(row) if row else None
+
+
+async def live_token_by_id(connection: AsyncConnection, token_id: TokenId) -> AccessToken | None:
+    """As `live_token_by_hash`."""
+    row = (await connection.execute(_LIVE_BY_ID, {"id": token_id})).one_or_none()
     return _token(row) if row else None
 
 
@@ -91,7 +99,13 @@ async def touch_token(connection: AsyncConnection, token_id: TokenId, now: datet
     await connection.execute(sa.update(access_tokens).where(access_tokens.c.id == token_id).values(last_used_at=now))
 
 
-_BY_HASH = sa.select(access_tokens).where(access_tokens.c.hash == sa.bindparam("hash"))
+_LIVE = (
+    sa.select(access_tokens)
+    .join(users, users.c.id == access_tokens.c.user_id)
+    .where(access_tokens.c.revoked_at.is_(None), users.c.deletes_at.is_(None))
+)
+_LIVE_BY_HASH = _LIVE.where(access_tokens.c.hash == sa.bindparam("hash"))
+_LIVE_BY_ID = _LIVE.where(access_tokens.c.id == sa.bindparam("id"))
 
 
 def _token(row: Any) -> AccessToken:

@@ -82,6 +82,20 @@ def upgrade() -> None:
     with op.batch_alter_table('login_methods', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_login_methods_user_id'), ['user_id'], unique=False)
 
+    op.create_table('organizations',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('slug', sa.Text(), nullable=False),
+    sa.Column('avatar_url', sa.Text(), nullable=True),
+    sa.Column('personal_of', sa.Text(), nullable=True),
+    sa.Column('created_at', af.core.db.Timestamp(timezone=True), nullable=False),
+    sa.Column('updated_at', af.core.db.Timestamp(timezone=True), nullable=False),
+    sa.Column('deleted_at', af.core.db.Timestamp(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['personal_of'], ['users.id'], name=op.f('fk_organizations_personal_of_users')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_organizations')),
+    sa.UniqueConstraint('personal_of', name=op.f('uq_organizations_personal_of')),
+    sa.UniqueConstraint('slug', name=op.f('uq_organizations_slug'))
+    )
     op.create_table('second_factors',
     sa.Column('user_id', sa.Text(), nullable=False),
     sa.Column('secret', sa.LargeBinary(), nullable=False),
@@ -91,6 +105,65 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_second_factors_user_id_users')),
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_second_factors'))
     )
+    op.create_table('organization_members',
+    sa.Column('organization_id', sa.Text(), nullable=False),
+    sa.Column('user_id', sa.Text(), nullable=False),
+    sa.Column('role', sa.Text(), nullable=False),
+    sa.Column('access_all_projects', sa.Boolean(), nullable=False),
+    sa.Column('created_at', af.core.db.Timestamp(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_organization_members_organization_id_organizations')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_organization_members_user_id_users')),
+    sa.PrimaryKeyConstraint('organization_id', 'user_id', name=op.f('pk_organization_members'))
+    )
+    with op.batch_alter_table('organization_members', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_organization_members_user_id'), ['user_id'], unique=False)
+
+    op.create_table('refresh_tokens',
+    sa.Column('hash', sa.Text(), nullable=False),
+    sa.Column('session_id', sa.Text(), nullable=False),
+    sa.Column('created_at', af.core.db.Timestamp(timezone=True), nullable=False),
+    sa.Column('expires_at', af.core.db.Timestamp(timezone=True), nullable=False),
+    sa.Column('used_at', af.core.db.Timestamp(timezone=True), nullable=True),
+    sa.Column('successor', sa.LargeBinary(), nullable=True),
+    sa.ForeignKeyConstraint(['session_id'], ['sessions.id'], name=op.f('fk_refresh_tokens_session_id_sessions'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('hash', name=op.f('pk_refresh_tokens'))
+    )
+    with op.batch_alter_table('refresh_tokens', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_refresh_tokens_expires_at'), ['expires_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_refresh_tokens_session_id'), ['session_id'], unique=False)
+
+    op.create_table('invitations',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('organization_id', sa.Text(), nullable=False),
+    sa.Column('project_id', sa.Text(), nullable=True),
+    sa.Column('email', sa.Text(), nullable=False),
+    sa.Column('role', sa.Text(), nullable=False),
+    sa.Column('token_hash', sa.Text(), nullable=False),
+    sa.Column('invited_by', sa.Text(), nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('expires_at', af.core.db.Timestamp(timezone=True), nullable=False),
+    sa.Column('sent_at', af.core.db.Timestamp(timezone=True), nullable=False),
+    sa.Column('created_at', af.core.db.Timestamp(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['invited_by'], ['users.id'], name=op.f('fk_invitations_invited_by_users')),
+    sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_invitations_organization_id_organizations')),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_invitations_project_id_projects')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_invitations')),
+    sa.UniqueConstraint('token_hash', name=op.f('uq_invitations_token_hash'))
+    )
+    with op.batch_alter_table('invitations', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_invitations_organization_id_state'), ['organization_id', 'state'], unique=False)
+
+    op.create_table('organization_project_access',
+    sa.Column('organization_id', sa.Text(), nullable=False),
+    sa.Column('user_id', sa.Text(), nullable=False),
+    sa.Column('project_id', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['organization_id', 'user_id'], ['organization_members.organization_id', 'organization_members.user_id'], name=op.f('fk_organization_project_access_organization_id_user_id_organization_members'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_organization_project_access_project_id_projects')),
+    sa.PrimaryKeyConstraint('organization_id', 'user_id', 'project_id', name=op.f('pk_organization_project_access'))
+    )
+    with op.batch_alter_table('organization_project_access', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_organization_project_access_project_id'), ['project_id'], unique=False)
+
     with op.batch_alter_table('audit_entries', schema=None) as batch_op:
         batch_op.add_column(sa.Column('chain', sa.Text(), nullable=True))
         batch_op.add_column(sa.Column('sequence', sa.BigInteger(), nullable=True))
@@ -103,6 +176,11 @@ def upgrade() -> None:
                nullable=True)
         batch_op.drop_index(batch_op.f('ix_audit_entries_project_id_id'))
         batch_op.create_unique_constraint(batch_op.f('uq_audit_entries_chain_sequence'), ['chain', 'sequence'])
+
+    with op.batch_alter_table('projects', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('organization_id', sa.Text(), nullable=True))
+        batch_op.create_index(batch_op.f('ix_projects_organization_id'), ['organization_id'], unique=False)
+        batch_op.create_foreign_key(batch_op.f('fk_projects_organization_id_organizations'), 'organizations', ['organization_id'], ['id'])
 
     with op.batch_alter_table('sessions', schema=None) as batch_op:
         batch_op.add_column(sa.Column('kind', sa.Text(), server_default='browser', nullable=False))
