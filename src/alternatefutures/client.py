@@ -16,6 +16,7 @@ from alternatefutures.models import Deployment, Pin, Project, Site, Token, User,
 from alternatefutures.transport import HOURS_SECONDS, PIECE_BYTES, Transport, segment
 
 if TYPE_CHECKING:
+    from alternatefutures.credentials import Credential
     from alternatefutures.deploy import DeployResult, Report, Uploaded
     from alternatefutures.models import Collected, DeploymentDiff, ImportReceipt, LogEntry, Scrubbed, StorageStats
 
@@ -33,7 +34,7 @@ class Client:
     """Calls to one platform. Arguments fall back to ``AF_API_URL``, ``AF_TOKEN`` and ``AF_PROJECT_ID``.
 
     ``refresh`` returns the newest token that is known; it is asked when the present one is no longer taken (say, in a
-    long upload). All methods raise `SdkError`: `ApiError` for a refusal, `NetworkError` when the platform is away.
+    long upload). ``credential`` stands in for both: a `credentials.Session` renews its tokens. All methods raise `SdkError`: `ApiError` for a refusal, `NetworkError` when the platform is away.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Client:
         token: str | None = None,
         project_id: str | None = None,
         refresh: Callable[[], str] | None = None,
+        credential: Credential | None = None,
     ) -> None:
+        shown: str | Credential = token if token is not None else os.environ.get("AF_TOKEN", "")
         self.transport = Transport(
             url or os.environ.get("AF_API_URL") or DEFAULT_URL,
-            token if token is not None else os.environ.get("AF_TOKEN", ""),
+            shown if credential is None else credential,
             project_id or os.environ.get("AF_PROJECT_ID", ""),
             refresh=refresh,
         )

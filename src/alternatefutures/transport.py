@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
 from alternatefutures import eventstream
+from alternatefutures.credentials import Credential, Fixed, checked_header
 from alternatefutures.errors import NOT_OURS, ApiError, NetworkError, UnexpectedReply, UsageError
 from alternatefutures.eventstream import ServerEvent
 
@@ -55,7 +56,8 @@ class Reply:
 
 
 class Transport:
-    """Calls to one platform at ``url`` with one ``token`` (empty: anonymous). Safe to share between threads.
+    """Calls to one platform at ``url``, with a ``token`` (empty: anonymous) or a `Credential` that tells the token of
+    the moment. Safe to share between threads.
 
     ``refresh`` returns the newest token that is known; it is asked when the platform no longer takes the present one.
     """
@@ -63,16 +65,15 @@ class Transport:
     def __init__(
         self,
         url: str,
-        token: str,
+        token: str | Credential,
         project_id: str = "",
         *,
         refresh: Callable[[], str] | None = None,
         give_up_seconds: float = GIVE_UP_SECONDS,
     ) -> None:
         self.url = _checked_url(url)
-        self.token = _checked_header(token, "The access token")
-        self.project_id = _checked_header(project_id, "The project id")
-        self._refresh = refresh
+        self.credential: Credential = Fixed(token, refresh) if isinstance(token, str) else token
+        self.project_id = checked_header(project_id, "The project id")
         self._give_up_seconds = give_up_seconds
         self._pool: urllib3.PoolManager | None = None
         self._lock = threading.Lock()
@@ -204,19 +205,13 @@ class Transport:
 
     def _as_known(self, call: Callable[[], Any]) -> Any:
         """``call``, once more when the token was refused and a newer one is known."""
-        used = self.token
+        used = self.credential.current()
         try:
             return call()
         except ApiError as error:
-            if error.kind != "unauthenticated" or not self._renewed(used):
+            if error.kind != "unauthenticated" or not used or self.credential.renewed(used) == used:
                 raise
             return call()
-
-    def _renewed(self, used: str) -> bool:
-        with self._lock:  # several uploads may be refused at once
-            if self.token == used and self._refresh is not None:
-                self.token = _checked_header(self._refresh(), "The access token")
-            return self.token != used
 
     def _pause(self, seconds: float) -> bool:
         """Wait; true when the transport was closed meanwhile."""
@@ -241,8 +236,8 @@ class Transport:
             if self._pool is None:
                 self._pool = urllib3.PoolManager(maxsize=8, retries=False)
         sent = {"Accept": "application/json", "User-Agent": "af-python"} | headers
-        if self.token:
-            sent["Authorization"] = f"Bearer {self.token}"
+        if token := self.credential.current():
+            sent["Authorization"] = f"Bearer {token}"
         if self.project_id:
             sent["X-Project-Id"] = self.project_id
         # urllib3 applies the connect timeout to each send, too.
@@ -349,11 +344,3 @@ def _checked_url(url: str) -> str:
     if not good or parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
         raise UsageError(f"{url!r} is not an address of a platform.", hint="Use one like http://localhost:8787.")
     return url.rstrip("/")
-
-
-def _checked_header(text: str, what: str) -> str:
-    """``text`` without the white space around it, fit for a header; never shown, since it may be a secret."""
-    text = text.strip()
-    if not (text.isascii() and text.isprintable()):
-        raise UsageError(f"{what} holds characters that none of ours has.", hint="Copy it again, whole.")
-    return text
