@@ -34,7 +34,8 @@ class Client:
     """Calls to one platform. Arguments fall back to ``AF_API_URL``, ``AF_TOKEN`` and ``AF_PROJECT_ID``.
 
     ``refresh`` returns the newest token that is known; it is asked when the present one is no longer taken (say, in a
-    long upload). ``credential`` stands in for both: a `credentials.Session` renews its tokens. All methods raise `SdkError`: `ApiError` for a refusal, `NetworkError` when the platform is away.
+    long upload). ``credential`` stands in for both: a `credentials.Session` renews its tokens by itself.
+    All methods raise `SdkError`: `ApiError` for a refusal, `NetworkError` when the platform is away.
     """
 
     def __init__(

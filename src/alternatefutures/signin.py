@@ -15,9 +15,9 @@ from alternatefutures.credentials import SessionTokens
 from alternatefutures.errors import ApiError, NetworkError, NotSignedIn, UnexpectedReply, UsageError
 from alternatefutures.transport import Transport
 
-TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - RFC 8693
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
-ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
+ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 _IDENTITY_SECONDS = 10.0
 
 
