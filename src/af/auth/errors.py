@@ -251,8 +251,8 @@ class UserCodeWrong(InvalidInput):
     code = "user_code_wrong"
     number = 2069
     explain = (
-        "The code that the device shows is another one. Approve only what you began yourself, on the device in front of "
-        "you: somebody may have sent you a link of theirs."
+        "The code that the device shows is another one. Approve only what you began yourself, on the device in front "
+        "of you: somebody may have sent you a link of theirs."
     )
 
 
@@ -266,8 +266,8 @@ class InvalidRefreshToken(Unauthenticated):
     code = "invalid_refresh_token"
     number = 2031
     explain = (
-        "A refresh token works once, then its successor does. This one is unknown or over, or its session was ended: by "
-        "signing out, or because a used token came a second time, as if it were stolen. Sign in again."
+        "A refresh token works once, then its successor does. This one is unknown or over, or its session was ended: "
+        "by signing out, or because a used token came a second time, as if it were stolen. Sign in again."
     )
 
 
@@ -275,3 +275,42 @@ class DuplicateTokenName(Conflict):
     code = "duplicate_token_name"
     number = 2032
     explain = "You have a token with this name. Revoke it, or choose another name."
+
+
+class InvalidTrustRule(InvalidInput):
+    code = "invalid_trust_rule"
+    number = 2070
+    explain = (
+        "A trust rule names an https issuer, the subject of the pipeline's token (``*`` stands for any text, but not "
+        "at the beginning) and optionally claims, and gives a token of 5 minutes to 12 hours."
+    )
+
+
+class TooManyTrustRules(Conflict):
+    code = "too_many_trust_rules"
+    number = 2071
+    explain = "A project has at most 50 trust rules. One rule with ``*`` in its subject serves many branches."
+
+
+class TrustRuleNotFound(NotFound):
+    code = "trust_rule_not_found"
+    number = 2072
+    explain = "The project has no trust rule with this id. `af trust list` shows those that it has."
+
+
+class SubjectTokenRefused(Unauthenticated):
+    code = "subject_token_refused"
+    number = 2073
+    explain = (
+        "The OpenID Connect token of a pipeline was not exchanged: no trust rule of any project names its issuer, it "
+        "is not valid for the audience that the rule names, or its subject and claims fit no rule."
+    )
+
+
+class InvalidGrant(InvalidInput):
+    code = "invalid_grant_type"
+    number = 2074
+    explain = (
+        "POST /auth/token takes the grant urn:ietf:params:oauth:grant-type:token-exchange with a subject_token of type "
+        "urn:ietf:params:oauth:token-type:id_token or :jwt (RFC 8693)."
+    )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from af.core.ids import ChallengeId, MethodId, ProjectId, SessionId, TokenId, UserId
+from af.core.ids import ChallengeId, MethodId, ProjectId, SessionId, TokenId, TrustRuleId, UserId
 
 
 class UserKind(Enum):
@@ -192,3 +192,22 @@ class Linked:
 
     method: LoginMethod
     return_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRule:
+    """Which pipeline runs may act as the service account ``user_id`` in ``project_id``, for ``life``."""
+
+    id: TrustRuleId
+    project_id: ProjectId
+    user_id: UserId
+    name: str
+    issuer: str
+    audience: str
+    subject: str
+    claims: Mapping[str, str]
+    scopes: frozenset[str] | None
+    life: timedelta
+    created_by: UserId
+    last_used_at: datetime | None
+    created_at: datetime

@@ -193,3 +193,20 @@ def normal_email(text: str) -> str:
     ):
         raise InvalidClaim("This is not an e-mail address that can be used here.", field="email")
     return f"{local.lower()}@{domain}"
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether ``text`` is what ``pattern`` says, ``*`` standing for any text, also none. Nothing else is special."""
+    head, *rest = pattern.split("*")
+    if not rest:
+        return text == head
+    *middle, tail = rest
+    if not text.startswith(head) or not text.endswith(tail) or len(text) < len(head) + len(tail):
+        return False
+    at, end = len(head), len(text) - len(tail)
+    for part in middle:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True

@@ -252,6 +252,11 @@ class Settings:
         "Age at which the key that signs access tokens is replaced.",
         _integer(1, 3_650),
     )
+    private_issuers: str = setting(
+        "",
+        "AF_PRIVATE_ISSUERS",
+        "Issuers of pipeline tokens on private addresses that trust rules may name; comma-separated.",
+    )
     login_link_seconds: int = setting(
         600,
         "AF_LOGIN_LINK_SECONDS",

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 import structlog
@@ -79,6 +80,16 @@ async def json_body(request: Request, shape: type[T], limit_bytes: int = JSON_BY
         raise InvalidInput(f"The body does not fit: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("The body is not JSON.", detail=str(error)) from error
+
+
+async def form_body(request: Request, limit_bytes: int, *, fields_max: int = 50) -> dict[str, str]:
+    """A small ``application/x-www-form-urlencoded`` body; the first value of each field."""
+    try:
+        text = (await body(request, limit_bytes)).decode("ascii")
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=fields_max, errors="strict")
+    except ValueError as error:
+        raise InvalidInput("The form cannot be read.", detail=str(error)) from error
+    return {name: values[0] for name, values in fields.items()}
 
 
 class MethodRefused(InvalidInput):

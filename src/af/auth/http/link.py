@@ -1,8 +1,8 @@
-"""The REST edge of identity: the login link, signing out, who am I."""
+"""The REST edge of identity: the one-time login link."""
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -10,12 +10,10 @@ from starlette.routing import Route
 
 from af.auth import pages
 from af.auth import service as auth
-from af.auth.addresses import COOKIE, is_own_host, require_own_page
-from af.auth.cookies import forget, set_session
+from af.auth.addresses import is_own_host, require_own_page
+from af.auth.cookies import set_session
 from af.auth.errors import LinkUsed
-from af.auth.models import User
-from af.core.errors import InvalidInput, Unauthenticated
-from af.core.web import body, context, json_response
+from af.core.web import context, form_body
 
 FORM_BYTES_MAX = 4096
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -36,7 +34,7 @@ async def redeem_link(request: Request) -> Response:
     """``POST /auth/link`` with a form field ``token``: signs this browser in and goes to the start page."""
     ctx = context(request)
     require_own_page(ctx.settings, request)
-    form = await _form(request)
+    form = await form_body(request, FORM_BYTES_MAX)
     try:
         created = await auth.redeem_login_link(ctx, form.get("token", ""))
     except LinkUsed as error:
@@ -46,52 +44,7 @@ async def redeem_link(request: Request) -> Response:
     return response
 
 
-async def sign_out(request: Request) -> Response:
-    """``POST /auth/logout``: ends the browser's session. ``{"success": true}``; a form goes to the start page."""
-    ctx = context(request)
-    cookie = request.cookies.get(COOKIE)
-    response: Response = json_response({"success": True}, headers=_NO_STORE)
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        response = RedirectResponse("/", 303, _NO_STORE)
-    if cookie and is_own_host(ctx.settings, request.headers.get("host", "")):
-        require_own_page(ctx.settings, request)
-        await auth.end_session(ctx, cookie)
-        forget(response, COOKIE)
-    return response
-
-
-async def who_am_i(request: Request) -> Response:
-    """``GET /auth/me``: ``{"user": {…}}``. :raises Unauthenticated: nobody."""
-    ctx = context(request)
-    user = await auth.me(ctx)
-    if user is None:
-        raise Unauthenticated("Sign in first.", hint="Run `af login`, or open the login link that `af up` prints.")
-    return json_response({"user": _shown(user)}, headers=_NO_STORE)
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """A small ``application/x-www-form-urlencoded`` body."""
-    try:
-        text = (await body(request, FORM_BYTES_MAX)).decode("ascii")
-        fields = parse_qs(text, max_num_fields=10, errors="strict")
-    except ValueError as error:
-        raise InvalidInput("The form cannot be read.", detail=str(error)) from error
-    return {name: values[0] for name, values in fields.items()}
-
-
-def _shown(user: User) -> dict[str, object]:
-    return {
-        "id": user.id,
-        "username": user.username,
-        "email": user.email,
-        "operator": user.operator,
-        "createdAt": user.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    }
-
-
 routes = [
     Route("/auth/link", show_link, methods=["GET"]),
     Route("/auth/link", redeem_link, methods=["POST"]),
-    Route("/auth/logout", sign_out, methods=["POST"]),
-    Route("/auth/me", who_am_i, methods=["GET"]),
 ]

@@ -37,6 +37,7 @@ __all__ = [
     "require_recent",
     "require_signed_in",
     "revoke_token",
+    "machines",
     "sign_in",
     "sign_sdk_token",
     "token_allowance",

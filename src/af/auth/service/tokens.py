@@ -14,7 +14,7 @@ from af.auth.service.users import require_scope
 from af.core import ids
 from af.core.context import ActorKind, Context
 from af.core.errors import Forbidden, InvalidInput
-from af.core.ids import ProjectId, TokenId, UserId
+from af.core.ids import ProjectId, TokenId, TrustRuleId, UserId
 
 PAGE_MAX = 100
 KEEP_OLD_TOKENS = timedelta(days=30)
@@ -29,6 +29,7 @@ async def create_token(
     project_id: ProjectId | None = None,
     expires_at: datetime | None = None,
     user_id: UserId | None = None,
+    made_by: TrustRuleId | None = None,
 ) -> CreatedToken:
     """A new token for the caller; the platform itself names the user. Whoever passes a ``project_id`` has checked
     that the user is a member (`projects.create_token` does).
@@ -66,7 +67,7 @@ async def create_token(
             revoked_at=None,
             created_at=ctx.now,
         )
-        await store.tokens.insert_token(tx, token, rules.digest(text))
+        await store.tokens.insert_token(tx, token, rules.digest(text), made_by=made_by)
     return CreatedToken(token, text)
 
 
@@ -102,6 +103,14 @@ async def revoke_token(ctx: Context, token_id: str) -> AccessToken:
         await store.tokens.revoke_token(tx, token.id, ctx.now)
     memory.of(ctx).forget_token(token.id)
     return token
+
+
+async def revoke_made_by(ctx: Context, rule_id: TrustRuleId) -> None:
+    """End the tokens that a trust rule gave; whoever asks has authorised."""
+    async with ctx.transaction() as tx:
+        ended = await store.tokens.revoke_made_by(tx, rule_id, ctx.now)
+    for token_id in ended:
+        memory.of(ctx).forget_token(token_id)
 
 
 async def token_allowance(ctx: Context) -> TokenAllowance:

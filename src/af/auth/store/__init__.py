@@ -1,6 +1,6 @@
 """Every SQL statement of identity, one module per thing: `users`, `methods` (ways to sign in), `challenges` (proofs
 that are awaited), `factors` (second ones), `sessions` (with login links), `refresh` (their tokens), `keys` (that sign),
-`tokens`. Credentials are hashed or sealed."""
+`tokens`, `trust` (rules for pipelines). Credentials are hashed or sealed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.auth.store import challenges, factors, keys, methods, refresh, sessions, tokens, users
+from af.auth.store import challenges, factors, keys, methods, refresh, sessions, tokens, trust, users
 
-__all__ = ["challenges", "factors", "keys", "methods", "prune", "refresh", "sessions", "tokens", "users"]
+__all__ = ["challenges", "factors", "keys", "methods", "prune", "refresh", "sessions", "tokens", "trust", "users"]
 
 KEEP_CHALLENGES = timedelta(hours=1)
 """They count in limits of what may be asked for."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from af.auth.models import AccessToken
 from af.auth.store.users import users
 from af.core.db import Timestamp, metadata
-from af.core.ids import ProjectId, TokenId, UserId
+from af.core.ids import ProjectId, TokenId, TrustRuleId, UserId
 
 access_tokens = sa.Table(
     "access_tokens",
@@ -26,12 +26,15 @@ access_tokens = sa.Table(
     sa.Column("expires_at", Timestamp()),
     sa.Column("last_used_at", Timestamp()),
     sa.Column("revoked_at", Timestamp()),
+    sa.Column("made_by", sa.Text, index=True),
     sa.Column("created_at", Timestamp(), nullable=False),
 )
 """Revoked rows stay for a while: they count in the day's allowance and the audit log points at them."""
 
 
-async def insert_token(connection: AsyncConnection, token: AccessToken, hash: str) -> None:
+async def insert_token(
+    connection: AsyncConnection, token: AccessToken, hash: str, *, made_by: TrustRuleId | None = None
+) -> None:
     await connection.execute(
         access_tokens.insert().values(
             id=token.id,
@@ -43,6 +46,7 @@ async def insert_token(connection: AsyncConnection, token: AccessToken, hash: st
             project_id=token.project_id,
             expires_at=token.expires_at,
             created_at=token.created_at,
+            made_by=made_by,
         )
     )
 
@@ -93,6 +97,17 @@ async def count_active(connection: AsyncConnection, user_id: UserId, now: dateti
 
 async def revoke_token(connection: AsyncConnection, token_id: TokenId, now: datetime) -> None:
     await connection.execute(sa.update(access_tokens).where(access_tokens.c.id == token_id).values(revoked_at=now))
+
+
+async def revoke_made_by(connection: AsyncConnection, rule_id: TrustRuleId, now: datetime) -> list[TokenId]:
+    """End the tokens that a trust rule gave; those that ended just now."""
+    ended = (
+        sa.update(access_tokens)
+        .where(access_tokens.c.made_by == rule_id, access_tokens.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .returning(access_tokens.c.id)
+    )
+    return [TokenId(row.id) for row in await connection.execute(ended)]
 
 
 async def touch_token(connection: AsyncConnection, token_id: TokenId, now: datetime) -> None:
