@@ -94,9 +94,11 @@ class Client:
         limit_bytes: int = BODY_BYTES_MAX,
         timeout_seconds: float = 30.0,
         allow_private: bool = False,
+        follow_redirects: bool = True,
     ) -> Reply:
         """One exchange, redirects followed; any status is a reply. The body comes as sent, not decompressed (asking for
-        compression is up to the caller). ``allow_private`` is for addresses from our own settings only.
+        compression is up to the caller). ``allow_private`` is for addresses from our own settings only. Without
+        ``follow_redirects`` a redirect is a reply, too: a body that holds a secret must not travel on.
 
         :raises AddressRefused: not http(s), credentials in the URL, or a special address or port.
         :raises TooLarge: the body exceeds ``limit_bytes``.
@@ -109,7 +111,7 @@ class Client:
                 for _ in range(REDIRECTS_MAX + 1):
                     reply = await self._once(method, url, sent, body, limit_bytes, allow_private)
                     location = reply.headers.get("location")
-                    if reply.status not in _REDIRECTS or location is None:
+                    if not follow_redirects or reply.status not in _REDIRECTS or location is None:
                         return reply
                     target = urljoin(url, location)
                     if urlsplit(target)[:2] != urlsplit(url)[:2]:

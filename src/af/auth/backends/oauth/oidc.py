@@ -83,6 +83,16 @@ def check_sign_in(token: str, claims: Mapping[str, Any], *, client_id: str, acce
         raise _refusal("at_hash does not fit the access token")
 
 
+def with_userinfo(claims: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims with what the userinfo endpoint adds. An address and whether it was verified stay together: one from
+    here and the other from there would vouch for something that nobody vouched for."""
+    added = {name: more[name] for name in ("name", "preferred_username", "picture") if name in more}
+    if "email" not in claims:
+        kept = {name: value for name, value in claims.items() if name != "email_verified"}
+        return added | kept | {name: more[name] for name in ("email", "email_verified") if name in more}
+    return added | dict(claims)
+
+
 class _Header(msgspec.Struct):
     alg: str
     kid: Any = None
