@@ -5,7 +5,7 @@ decided by `af.projects`, which also makes tokens that are limited to one.
 """
 
 from af.auth.addresses import COOKIE, is_ip_literal, is_own_host, own_origin
-from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, User
+from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, User, UserKind
 from af.auth.rules import SCOPES, covers, require_scope
 from af.auth.service import (
     authenticate,
@@ -41,6 +41,7 @@ __all__ = [
     "Session",
     "TokenAllowance",
     "User",
+    "UserKind",
     "authenticate",
     "authenticate_token",
     "covers",

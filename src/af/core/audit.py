@@ -270,7 +270,7 @@ async def every_entry(
     """
     query = _fitting(chain, wanted).order_by(audit_entries.c.sequence).limit(_BATCH_ROWS)
     async with ctx.reading() as connection:
-        end = (await connection.execute(_newest_number(chain))).scalar() or 0
+        end = await _newest_number(connection, chain)
     last = 0
     while last < end:
         page = query.where(audit_entries.c.sequence > last, audit_entries.c.sequence <= end)
@@ -285,7 +285,7 @@ async def every_entry(
 async def verify(ctx: Context, chain: str, *, after: int = 0) -> Verification:
     """Whether the chain holds from the entry behind number ``after`` on; at most `VERIFY_MAX` entries per call."""
     async with ctx.reading() as connection:
-        end = (await connection.execute(_newest_number(chain))).scalar() or 0
+        end = await _newest_number(connection, chain)
         known = sa.select(audit_entries.c.hash).where(audit_entries.c.chain == chain, audit_entries.c.sequence == after)
         head: str | None = "" if after == 0 else (await connection.execute(known)).scalar()
     if head is None:
@@ -297,7 +297,7 @@ async def verify(ctx: Context, chain: str, *, after: int = 0) -> Verification:
         async with ctx.reading() as connection:
             rows = (await connection.execute(page)).mappings().all()
         for row in rows:
-            if row["sequence"] != last + 1 or row["previous_hash"] != head or row["hash"] != entry_hash(row):
+            if row["sequence"] != last + 1 or row["previous_hash"] != head or row["hash"] != entry_hash(dict(row)):
                 return Verification(chain, count, last, head, last + 1, complete=True)
             last, count, head = last + 1, count + 1, row["hash"]
         if not rows:
@@ -305,8 +305,10 @@ async def verify(ctx: Context, chain: str, *, after: int = 0) -> Verification:
     return Verification(chain, count, last, head, None, complete=last >= end)
 
 
-def _newest_number(chain: str) -> sa.Select[tuple[int | None]]:
-    return sa.select(sa.func.max(audit_entries.c.sequence)).where(audit_entries.c.chain == chain)
+async def _newest_number(connection: AsyncConnection, chain: str) -> int:
+    query = sa.select(sa.func.max(audit_entries.c.sequence)).where(audit_entries.c.chain == chain)
+    found: int | None = (await connection.execute(query)).scalar_one()
+    return found or 0
 
 
 def _fitting(chain: str, wanted: Filter) -> sa.Select[Any]:

@@ -31,7 +31,7 @@ async def follow_events(request: Request) -> Response:
     topic = request.query_params.get("topic")
     if topic is not None and _TOPIC.fullmatch(topic) is None:
         raise InvalidInput("A topic is site:<id>, deployment:<id> or project:<id>.", field="topic")
-    return sse_response(_while_allowed(ctx, project.id, topic, resume_after(request)))
+    return sse_response(ctx, _while_allowed(ctx, project.id, topic, resume_after(request)))
 
 
 async def _while_allowed(

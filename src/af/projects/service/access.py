@@ -13,8 +13,8 @@ from af.core import audit as audit_log
 from af.core.context import ActorKind, Context
 from af.core.ids import ProjectId, UserId
 from af.projects import rules, store
-from af.projects.errors import NoProjectSelected, ProjectNotFound, RoleTooLow
-from af.projects.models import Project, Role
+from af.projects.errors import NoProjectSelected, OrganizationNotFound, ProjectNotFound, RoleTooLow
+from af.projects.models import Organization, OrganizationMember, OrganizationRole, Project, Role
 
 
 async def authorize(ctx: Context, action: str, *, project_id: str) -> Project:
@@ -27,10 +27,10 @@ async def authorize(ctx: Context, action: str, *, project_id: str) -> Project:
         token is limited to another project. :raises RoleTooLow, ScopeMissing: a member, but not for this.
     """
     project, role = await membership(ctx, project_id)
-    assert action in rules.LOWEST_ROLE, f"no such action: {action}"
+    assert action in rules.PROJECT_ACTIONS, f"no such action: {action}"
     auth.require_scope(ctx.actor.scopes, action)
     if not rules.allows(role, action):
-        needed = rules.LOWEST_ROLE[action].value.lower()
+        needed = rules.lowest_role(action).value.lower()
         raise RoleTooLow(
             f"Your role in {project.slug} is {role.value.lower()}; {action} needs {needed}.",
             hint="Ask an admin or owner of the project.",
@@ -56,14 +56,55 @@ async def membership(ctx: Context, project_id: str) -> tuple[Project, Role]:
     return found
 
 
+async def authorize_organization(ctx: Context, action: str, *, organization_id: str) -> Organization:
+    """The organization, if the caller may do ``action`` (``members:write``) in it; by id or slug, as `authorize`.
+
+    :raises Unauthenticated: nobody asks. :raises OrganizationNotFound: absent, deleted, the caller is no member, or its
+        token is limited to a project. :raises RoleTooLow, ScopeMissing: a member, but not for this.
+    """
+    return (await organization_place(ctx, action, organization_id=organization_id))[0]
+
+
+async def organization_place(
+    ctx: Context, action: str, *, organization_id: str
+) -> tuple[Organization, OrganizationMember | None]:
+    """As `authorize_organization`, with the caller's place in it; the platform itself has none and may do
+    everything."""
+    await auth.require_signed_in(ctx)
+    assert action in rules.ORGANIZATION_ACTIONS, f"no such action: {action}"
+    found = await _read_place(ctx, organization_id) if _NAME.fullmatch(organization_id) else None
+    if found is None or ctx.actor.project_id is not None:
+        raise OrganizationNotFound(
+            f"There is no organization {organization_id[:80]!r}.", hint="`af organizations list` shows yours."
+        )
+    organization, place = found
+    auth.require_scope(ctx.actor.scopes, action)
+    role = OrganizationRole.OWNER if place is None else place.role
+    if not rules.organization_allows(role, action):
+        raise RoleTooLow(
+            f"Your role in {organization.slug} is {role.value.lower()}, which does not include {action}.",
+            hint="Ask an admin or owner of the organization.",
+        )
+    return organization, place
+
+
+async def _read_place(ctx: Context, organization_id: str) -> tuple[Organization, OrganizationMember | None] | None:
+    async with ctx.reading() as connection:
+        if ctx.actor.user_id is not None:
+            return await store.organizations.organization_and_member(connection, organization_id, ctx.actor.user_id)
+        assert ctx.actor.kind is ActorKind.SYSTEM
+        organization = await store.organizations.organization(connection, organization_id)
+        return (organization, None) if organization else None
+
+
 async def _read_membership(ctx: Context, project_id: str) -> tuple[Project, Role] | None:
     if _NAME.fullmatch(project_id) is None:
         return None  # neither an id nor a slug: no reason to ask the database
     async with ctx.reading() as connection:
         if ctx.actor.user_id is not None:
-            return await store.project_and_role(connection, project_id, ctx.actor.user_id)
+            return await store.access.project_and_role(connection, project_id, ctx.actor.user_id)
         assert ctx.actor.kind is ActorKind.SYSTEM
-        project = await store.project(connection, project_id)
+        project = await store.projects.project(connection, project_id)
         return (project, Role.OWNER) if project else None
 
 
@@ -107,7 +148,7 @@ async def selected(ctx: Context, project_id: str | None = None) -> Project:
     if ctx.actor.user_id is None:
         raise NoProjectSelected("The platform itself must name the project.")
     async with ctx.reading() as connection:
-        found = await store.projects_of(connection, ctx.actor.user_id, after=None, limit=2)
+        found = await store.access.projects_of(connection, ctx.actor.user_id, after=None, limit=2)
     if len(found) != 1:
         which = "You are in several projects" if found else "You are in no project"
         raise NoProjectSelected(f"{which}; say which one.", hint="Send X-Project-Id, or set AF_PROJECT_ID.")

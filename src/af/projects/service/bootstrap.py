@@ -6,6 +6,7 @@ from af import auth
 from af.core.context import SYSTEM, Context
 from af.projects import store
 from af.projects.models import Bootstrap
+from af.projects.service.organizations import ensure_home
 from af.projects.service.projects import create_project
 
 OWNER_NAME = "owner"
@@ -22,7 +23,8 @@ async def bootstrap(ctx: Context) -> Bootstrap:
     system = ctx.acting_as(SYSTEM)
     async with system.transaction() as tx:
         user, is_new = await auth.ensure_operator(system, OWNER_NAME)
-        mine = await store.projects_of(tx, user.id, after=None, limit=100)
+        await ensure_home(system, user_id=user.id)
+        mine = await store.access.projects_of(tx, user.id, after=None, limit=100)
         named = [project for project in mine if project.slug == PROJECT_NAME] or mine
         project = named[0] if named else await create_project(system, PROJECT_NAME, owner=user.id)
         created = await auth.create_token(system, TOKEN_NAME, user_id=user.id) if is_new else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from af import auth
-from af.core import audit as audit_log
 from af.core import events, ids
 from af.core.context import Context
 from af.core.errors import InvalidInput
@@ -27,7 +26,9 @@ async def list_members(
         raise InvalidInput("after must be the endCursor of a page.", field="after")
     limit = max(1, min(first, PAGE_MAX + 1))
     async with ctx.reading() as connection:
-        return await store.members_of(connection, project.id, after=UserId(after) if after else None, limit=limit)
+        return await store.members.members_of(
+            connection, project.id, after=UserId(after) if after else None, limit=limit
+        )
 
 
 async def add_member(ctx: Context, project_id: str, *, user: str, role: Role) -> Member:
@@ -41,9 +42,9 @@ async def add_member(ctx: Context, project_id: str, *, user: str, role: Role) ->
     found = await auth.user_by_name(ctx, user)
     member = Member(project.id, found.id, role, ctx.now)
     async with ctx.transaction() as tx:
-        if len(await store.locked_members(tx, project.id)) >= rules.MEMBERS_MAX:
+        if len(await store.members.locked(tx, project.id)) >= rules.MEMBERS_MAX:
             raise TooManyMembers(f"A project has at most {rules.MEMBERS_MAX} members.")
-        if not await store.insert_member(tx, member):
+        if not await store.members.insert(tx, member):
             raise AlreadyMember(f"{found.username} is a member already.", field="user")
         await _record(ctx, "member.add", project.id, found.id, None, {"role": role.value})
     return member
@@ -53,12 +54,12 @@ async def change_role(ctx: Context, project_id: str, user_id: str, role: Role) -
     """Give a member another role. :raises LastOwner: the project would be left without an owner."""
     project = await authorize(ctx, "members:write", project_id=project_id)
     async with ctx.transaction() as tx:
-        everyone = await store.locked_members(tx, project.id)
+        everyone = await store.members.locked(tx, project.id)
         before = _present(everyone, user_id)
         rules.check_role_change(await _own_role(ctx, project.id), before=before.role, after=role)
         if before.role is Role.OWNER and role is not Role.OWNER:
             _check_other_owner(everyone, before)
-        await store.set_role(tx, project.id, before.user_id, role)
+        await store.members.set_role(tx, project.id, before.user_id, role)
         await _record(
             ctx, "member.change", project.id, before.user_id, {"role": before.role.value}, {"role": role.value}
         )
@@ -70,31 +71,24 @@ async def remove_member(ctx: Context, project_id: str, user_id: str) -> Member:
     leaves = ctx.actor.user_id == user_id and ctx.actor.scopes is None
     project = await authorize(ctx, "projects:read" if leaves else "members:write", project_id=project_id)
     async with ctx.transaction() as tx:
-        everyone = await store.locked_members(tx, project.id)
+        everyone = await store.members.locked(tx, project.id)
         gone = _present(everyone, user_id)
         rules.check_role_change(await _own_role(ctx, project.id), before=gone.role, after=None)
         if gone.role is Role.OWNER:
             _check_other_owner(everyone, gone)
-        await store.delete_member(tx, project.id, gone.user_id)
+        await store.members.delete(tx, project.id, gone.user_id)
         await _record(ctx, "member.remove", project.id, gone.user_id, {"role": gone.role.value}, None)
     return gone
 
 
 async def roles_in(ctx: Context, project_ids: Sequence[ProjectId]) -> dict[ProjectId, Role]:
-    """The caller's role in each of these projects that it is a member of."""
+    """The caller's effective role in each of these projects in which it has one."""
     await auth.require_signed_in(ctx)
     if ctx.actor.user_id is None:
         return {}
     async with ctx.reading() as connection:
-        return await store.roles_of(connection, project_ids, ctx.actor.user_id)
-
-
-async def list_audit(
-    ctx: Context, project_id: str, *, first: int = PAGE_MAX, after: int | None = None
-) -> list[audit_log.AuditEntry]:
-    """A page of the audit log, newest first; for admins. ``after`` is the last number of the page before."""
-    project = await authorize(ctx, "projects:write", project_id=project_id)
-    return await audit_log.entries(ctx, f"project:{project.id}", after=after, limit=first)
+        found = await store.access.projects_and_roles(connection, project_ids, ctx.actor.user_id)
+    return {project_id: role for project_id, (_, role) in found.items()}
 
 
 def _present(everyone: Mapping[UserId, Member], user_id: str) -> Member:

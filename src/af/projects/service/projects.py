@@ -9,21 +9,31 @@ from af import auth
 from af.core import events, ids
 from af.core.context import ActorKind, Context
 from af.core.errors import Forbidden, InvalidInput, Unauthenticated
-from af.core.ids import ProjectId, UserId
+from af.core.ids import OrganizationId, ProjectId, UserId
 from af.projects import rules, store
-from af.projects.errors import ProjectSlugTaken, TooManyProjects
+from af.projects.errors import OrganizationNotFound, ProjectSlugTaken, TooManyProjects
 from af.projects.models import Member, Project, Role
-from af.projects.service.access import audit, authorize
+from af.projects.service.access import audit, authorize, authorize_organization
+from af.projects.service.organizations import ensure_home
 
 PAGE_MAX = 100
 BATCH_MAX = 1_000
 
 
-async def create_project(ctx: Context, name: str, *, owner: UserId | None = None, slug: str | None = None) -> Project:
-    """A new project with the caller as its owner; the platform itself names the owner.
+async def create_project(
+    ctx: Context,
+    name: str,
+    *,
+    owner: UserId | None = None,
+    slug: str | None = None,
+    organization_id: str | None = None,
+) -> Project:
+    """A new project with the caller as its owner; the platform itself names the owner. It belongs to the organization
+    that is named by id or slug, else to the owner's personal one.
 
     The slug is made of the name; when it is taken it gets ``-2`` … ``-100``.
     :raises ScopeMissing, Forbidden: the caller's token is limited. :raises ProjectSlugTaken: a hundred have the name.
+    :raises OrganizationNotFound, RoleTooLow: the caller may make no project there.
     """
     user_id = owner if ctx.actor.kind is ActorKind.SYSTEM else ctx.actor.user_id
     if user_id is None:
@@ -33,8 +43,14 @@ async def create_project(ctx: Context, name: str, *, owner: UserId | None = None
         raise Forbidden("A token that is limited to a project cannot make another.")
     name = rules.check_name(name)
     wanted = rules.slug_from_name(slug or name)
+    if organization_id is None:
+        home = await ensure_home(ctx, user_id=user_id)
+    else:
+        home = await authorize_organization(ctx, "projects:write", organization_id=organization_id)
     async with ctx.transaction() as tx:
-        if await store.count_created(tx, user_id) >= rules.PROJECTS_PER_USER_MAX:
+        if await store.organizations.locked(tx, home.id) is None:  # no project may come into what is being deleted
+            raise OrganizationNotFound(f"There is no organization {home.slug!r} any more.")
+        if await store.projects.count_created(tx, user_id) >= rules.PROJECTS_PER_USER_MAX:
             raise TooManyProjects(f"You have made {rules.PROJECTS_PER_USER_MAX} projects.")
         project = Project(
             id=ProjectId(ids.new(ids.PROJECT, ctx.now)),
@@ -43,6 +59,7 @@ async def create_project(ctx: Context, name: str, *, owner: UserId | None = None
             avatar=None,
             backup_storage_on_arweave=False,
             backup_storage_on_filecoin=False,
+            organization_id=home.id,
             created_by=user_id,
             created_at=ctx.now,
             updated_at=ctx.now,
@@ -50,11 +67,11 @@ async def create_project(ctx: Context, name: str, *, owner: UserId | None = None
         )
         for attempt in range(1, rules.SLUG_TRIES_MAX + 1):
             project = replace(project, slug=rules.slug_candidate(wanted, attempt))
-            if await store.insert_project(tx, project):
+            if await store.projects.insert(tx, project):
                 break
         else:
             raise ProjectSlugTaken(f"The slugs {wanted} to {wanted}-100 are taken.", field="name")
-        await store.insert_member(tx, Member(project.id, user_id, Role.OWNER, ctx.now))
+        await store.members.insert(tx, Member(project.id, user_id, Role.OWNER, ctx.now))
         await audit(ctx, "project.create", project.id, project.id, None, {"name": name, "slug": project.slug})
         await _tell(ctx, project, "project.created")
     return project
@@ -65,8 +82,10 @@ async def get_project(ctx: Context, id_or_slug: str) -> Project:
     return await authorize(ctx, "projects:read", project_id=id_or_slug)
 
 
-async def list_projects(ctx: Context, *, first: int = PAGE_MAX, after: str | None = None) -> list[Project]:
-    """The projects that the caller is a member of, oldest first; ``after`` is the last id of the page before.
+async def list_projects(
+    ctx: Context, *, first: int = PAGE_MAX, after: str | None = None, organization_id: OrganizationId | None = None
+) -> list[Project]:
+    """The projects in which the caller has a role, oldest first; ``after`` is the last id of the page before.
 
     A token that is limited to a project sees that one.
     """
@@ -78,12 +97,13 @@ async def list_projects(ctx: Context, *, first: int = PAGE_MAX, after: str | Non
         raise InvalidInput("after must be the endCursor of a page.", field="after")
     limit = max(1, min(first, PAGE_MAX + 1))
     async with ctx.reading() as connection:
-        return await store.projects_of(
+        return await store.access.projects_of(
             connection,
             ctx.actor.user_id,
             after=ProjectId(after) if after else None,
             limit=limit,
             only=ctx.actor.project_id,
+            organization_id=organization_id,
         )
 
 
@@ -93,7 +113,10 @@ async def projects_by_id(ctx: Context, project_ids: Sequence[ProjectId]) -> dict
     if not auth.covers(ctx.actor.scopes, "projects:read"):
         return {}
     async with ctx.reading() as connection:
-        found = await store.projects_by_id(connection, project_ids[:BATCH_MAX], ctx.actor.user_id)
+        if ctx.actor.user_id is None:
+            return await store.projects.projects_by_id(connection, project_ids[:BATCH_MAX])
+        pairs = await store.access.projects_and_roles(connection, project_ids[:BATCH_MAX], ctx.actor.user_id)
+    found = {key: project for key, (project, _) in pairs.items()}
     if ctx.actor.project_id is not None:
         return {key: project for key, project in found.items() if key == ctx.actor.project_id}
     return found
@@ -111,7 +134,7 @@ async def update_project(
     """Change what is given. The slug stays: addresses and image names contain it."""
     found = await authorize(ctx, "projects:write", project_id=project_id)
     async with ctx.transaction() as tx:
-        before = await store.project(tx, found.id) or found
+        before = await store.projects.project(tx, found.id) or found
         after = replace(
             before,
             name=before.name if name is None else rules.check_name(name),
@@ -120,20 +143,22 @@ async def update_project(
             backup_storage_on_filecoin=_given(backup_storage_on_filecoin, before.backup_storage_on_filecoin),
             updated_at=ctx.now,
         )
-        await store.update_project(tx, after)
+        await store.projects.update(tx, after)
         await audit(ctx, "project.update", found.id, found.id, _settings(before), _settings(after))
         await _tell(ctx, after, "project.updated")
     return after
 
 
 async def delete_project(ctx: Context, project_id: str) -> Project:
-    """Hide a project from everybody at once; its slug is free. Its sites, content and so on are removed by the worker,
-    which finds deleted projects by `deleted_projects`: this domain does not know what belongs to a project."""
+    """Hide a project from everybody at once; its slug is free, and nobody can accept an invitation to it. Its sites,
+    content and so on are removed by the worker, which finds deleted projects by `deleted_projects`: this domain does
+    not know what belongs to a project."""
     found = await authorize(ctx, "projects:admin", project_id=project_id)
     async with ctx.transaction() as tx:
         # No project can have this slug: they contain no "--".
         deleted = replace(found, slug=f"{found.slug}--{ids.label(found.id)}", updated_at=ctx.now, deleted_at=ctx.now)
-        await store.update_project(tx, deleted)
+        await store.projects.update(tx, deleted)
+        await store.invitations.revoke_all(tx, project_id=found.id)
         await audit(ctx, "project.delete", found.id, found.id, _settings(found), None)
         await _tell(ctx, found, "project.deleted")
         ctx.ring("work")
@@ -145,7 +170,7 @@ async def deleted_projects(ctx: Context, *, after: ProjectId | None = None, limi
     if ctx.actor.kind is not ActorKind.SYSTEM:
         raise Forbidden("Only the platform itself cleans up after projects.")
     async with ctx.reading() as connection:
-        return await store.deleted_projects(connection, after=after, limit=min(limit, BATCH_MAX))
+        return await store.projects.deleted_projects(connection, after=after, limit=min(limit, BATCH_MAX))
 
 
 def _given(value: bool | None, otherwise: bool) -> bool:
