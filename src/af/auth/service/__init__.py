@@ -1,8 +1,8 @@
 """What can be done with identity, one file per use: `users`, `tokens`, `sessions`, `authenticate` (who asks?),
 `signing` (short-lived tokens), `memory` (what a process remembers)."""
 
-from af.auth.service import device, sign_in
-from af.auth.service.authenticate import authenticate, authenticate_token
+from af.auth.service import device, keys, machines, refresh, sessions, sign_in
+from af.auth.service.authenticate import authenticate, authenticate_token, user_of_grant
 from af.auth.service.sessions import create_login_link, end_session, login_url, redeem_login_link
 from af.auth.service.signing import sign_sdk_token
 from af.auth.service.tokens import create_token, list_tokens, prune, revoke_token, token_allowance
@@ -27,20 +27,24 @@ __all__ = [
     "device",
     "end_session",
     "ensure_operator",
+    "keys",
     "list_tokens",
     "login_url",
+    "machines",
     "me",
     "prune",
     "redeem_login_link",
+    "refresh",
     "require_operator",
     "require_person",
     "require_recent",
     "require_signed_in",
     "revoke_token",
-    "machines",
+    "sessions",
     "sign_in",
     "sign_sdk_token",
     "token_allowance",
     "user_by_name",
+    "user_of_grant",
     "users_by_id",
 ]
