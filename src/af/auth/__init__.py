@@ -31,6 +31,7 @@ from af.auth.service import (
     user_by_name,
     users_by_id,
 )
+from af.auth.service.keys import rotate_due_keys
 
 __all__ = [
     "AccessToken",
@@ -64,6 +65,7 @@ __all__ = [
     "require_scope",
     "require_signed_in",
     "revoke_token",
+    "rotate_due_keys",
     "sign_in",
     "sign_sdk_token",
     "token_allowance",

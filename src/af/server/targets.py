@@ -15,8 +15,9 @@ from af.core.errors import NotFound
 from af.server import health
 from af.server.addresses import Address, Kind, classify, host_name, is_page
 
-_COOKIE_PATHS = ("/auth/link", "/auth/logout")
-"""Routes that show a page or set a cookie; they exist only where pages do."""
+_COOKIE_PATHS = ("/auth/link",)
+"""Routes that show a page or set a cookie; they exist only where pages do. (``/auth/logout`` ends sessions of programs,
+too, and touches cookies only there.)"""
 
 
 def rest_routes() -> list[BaseRoute]:

@@ -28,6 +28,7 @@ from af.storage import jobs as storage_jobs
 _DOMAINS = (domains_jobs, storage_jobs, sites_jobs)
 _UPKEEP = (
     Schedule("auth.prune", 6 * 3600.0, auth.prune),
+    Schedule("auth.keys", 3600.0, auth.rotate_due_keys),
     Schedule("events.prune", 3600.0, events.prune),
 )
 

@@ -1,5 +1,12 @@
 """The REST edge of identity, one module per thing; each exports its ``routes``."""
 
-from af.auth.http import device, link, machines, sign_in
+from af.auth.http import device, link, machines, sessions, sign_in, tokens
 
-routes = [*device.routes, *link.routes, *machines.routes, *sign_in.routes]
+routes = [
+    *device.routes,
+    *link.routes,
+    *machines.routes,
+    *sessions.routes,
+    *sign_in.routes,
+    *tokens.routes,
+]

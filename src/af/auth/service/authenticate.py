@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 from af.auth import rules, store
 from af.auth.addresses import COOKIE, is_own_host, own_origin
 from af.auth.errors import CrossOrigin, InvalidCredentials
-from af.auth.models import AccessToken, Session, SessionKind
+from af.auth.models import AccessToken, Session, SessionKind, User
 from af.auth.service import memory, signing
 from af.auth.service.memory import Grant
 from af.core.context import Actor, ActorKind, Context
@@ -58,6 +58,15 @@ async def authenticate_token(ctx: Context, text: str) -> Grant:
     if grant is None:
         raise InvalidCredentials("The access token is unknown, expired or revoked.")
     return grant
+
+
+async def user_of_grant(ctx: Context, grant: Grant) -> User:
+    """Whose credential it is. :raises InvalidCredentials: they do not exist any more."""
+    async with ctx.reading() as connection:
+        user = (await store.users.users_by_id(connection, [grant.user_id])).get(grant.user_id)
+    if user is None:
+        raise InvalidCredentials("The access token is unknown, expired or revoked.")
+    return user
 
 
 def _credential(header: str) -> str:

@@ -124,6 +124,12 @@ async def end_session(ctx: Context, text: str) -> None:
         await end(ctx, session.id, session.user_id, why="logout")
 
 
+async def end_own(ctx: Context) -> None:
+    """Sign out: end the session behind the request, if one is."""
+    if ctx.actor.session_id is not None and ctx.actor.user_id is not None:
+        await end(ctx, ctx.actor.session_id, ctx.actor.user_id, why="logout")
+
+
 def _chain(user_id: UserId) -> str:
     return f"user:{user_id}"
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from af.auth import rules, store
-from af.auth.errors import TokenLimitReached, TokenNotFound, TooManyTokens
+from af.auth.errors import DuplicateTokenName, TokenLimitReached, TokenNotFound, TooManyTokens
 from af.auth.models import AccessToken, CreatedToken, TokenAllowance
 from af.auth.service import memory
 from af.auth.service.users import require_scope
-from af.core import ids
+from af.core import audit, ids
 from af.core.context import ActorKind, Context
 from af.core.errors import Forbidden, InvalidInput
 from af.core.ids import ProjectId, TokenId, TrustRuleId, UserId
@@ -30,9 +30,10 @@ async def create_token(
     expires_at: datetime | None = None,
     user_id: UserId | None = None,
     made_by: TrustRuleId | None = None,
+    name_is_unique: bool = False,
 ) -> CreatedToken:
     """A new token for the caller; the platform itself names the user. Whoever passes a ``project_id`` has checked
-    that the user is a member (`projects.create_token` does).
+    that the user is a member (`projects.create_token` does). ``name_is_unique`` refuses a name that is in use.
 
     :raises TokenPowerExceeded: the token would outdo the one that makes it. :raises TooManyTokens, TokenLimitReached:
         the user has made too many. :raises InvalidTokenName, InvalidScope, InvalidExpiry: a value is not allowed.
@@ -46,6 +47,9 @@ async def create_token(
     random = "".join(secrets.choice(rules.BASE62) for _ in range(rules.TOKEN_RANDOM_LENGTH))
     text = rules.token_text(random)
     async with ctx.transaction() as tx:
+        await store.tokens.lock_owner(tx, owner)  # two at the same time must count each other
+        if name_is_unique and await store.tokens.has_name(tx, owner, name, ctx.now):
+            raise DuplicateTokenName(f"You have a token {name!r}.", field="name")
         maker = await store.tokens.token_by_id(tx, ctx.actor.token_id) if ctx.actor.token_id else None
         ends = rules.check_expiry(expires_at, ctx.now, maker.expires_at if maker else None)
         if ctx.actor.kind is not ActorKind.SYSTEM:
@@ -68,6 +72,8 @@ async def create_token(
             created_at=ctx.now,
         )
         await store.tokens.insert_token(tx, token, rules.digest(text), made_by=made_by)
+        after = {"name": name, "scopes": sorted(wanted or ("all",)), "projectId": project_id}
+        await audit.record(ctx, f"user:{owner}", "pat.created", token.id, after=after)
     return CreatedToken(token, text)
 
 
@@ -101,6 +107,7 @@ async def revoke_token(ctx: Context, token_id: str) -> AccessToken:
         if token is None or token.user_id != owner or token.revoked_at is not None or hidden:
             raise TokenNotFound(f"You have no token {token_id[:60]!r}.", hint="`af tokens list` shows yours.")
         await store.tokens.revoke_token(tx, token.id, ctx.now)
+        await audit.record(ctx, f"user:{owner}", "pat.deleted", token.id, before={"name": token.name})
     memory.of(ctx).forget_token(token.id)
     return token
 

@@ -86,6 +86,23 @@ async def creation_times(connection: AsyncConnection, user_id: UserId, since: da
     return list((await connection.execute(query.order_by(access_tokens.c.created_at))).scalars())
 
 
+async def lock_owner(connection: AsyncConnection, user_id: UserId) -> None:
+    """One change of this user's tokens at a time, until the end of the transaction. (SQLite has one writer anyway.)"""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
+async def has_name(connection: AsyncConnection, user_id: UserId, name: str, now: datetime) -> bool:
+    """Whether the user has a token of this name that works."""
+    query = sa.select(sa.func.count()).where(
+        access_tokens.c.user_id == user_id,
+        access_tokens.c.name == name,
+        access_tokens.c.revoked_at.is_(None),
+        sa.or_(access_tokens.c.expires_at.is_(None), access_tokens.c.expires_at > now),
+    )
+    return (await connection.execute(query)).scalar_one() > 0
+
+
 async def count_active(connection: AsyncConnection, user_id: UserId, now: datetime) -> int:
     query = sa.select(sa.func.count()).where(
         access_tokens.c.user_id == user_id,
