@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from af import auth
+from af.auth import errors
 from af.auth.backends import Backend
 from af.auth.cookies import set_flow
 from af.auth.models import Purpose
@@ -20,6 +21,19 @@ from af.pages.paths import safe_return
 
 CODED = {"email": "email", "sms": "phone"}
 """Ways that send a code: the method, and the name of its field."""
+_REFUSALS = (
+    errors.AccountExists,
+    errors.ChallengeOver,
+    errors.ConsentRefused,
+    errors.IssuerFailed,
+    errors.MethodNotConfigured,
+    errors.MethodTaken,
+    errors.MethodUnknown,
+    errors.NotSignedInToLink,
+    errors.ReauthenticationRequired,
+    errors.TokenNotTrusted,
+    errors.WrongProof,
+)
 WALLETS = ("ethereum", "solana")
 
 
@@ -27,9 +41,17 @@ async def show(visit: Visit) -> Response:
     """``GET /login?return_to=&again=``: all ways in. Who is signed in already goes on, unless ``again`` asks for a
     fresh proof."""
     target = safe_return(visit.query("return_to"))
-    if visit.user is not None and visit.query("again") != "1":
+    refusal = _refusal(visit.query("error"))
+    if visit.user is not None and visit.query("again") != "1" and refusal is None:
         return go(target or "/")
-    return await _ways(visit, target)
+    return await _ways(visit, target, problem=refusal)
+
+
+def _refusal(code: str) -> Error | None:
+    """What went wrong on the way over another site, by the code in ``?error=``. The words are ours: an address cannot
+    put its own on the page."""
+    found = next((kind for kind in _REFUSALS if kind.code == code), None)
+    return None if found is None else found(found.explain)
 
 
 async def ask(visit: Visit) -> Response:

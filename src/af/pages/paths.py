@@ -5,6 +5,8 @@ from __future__ import annotations
 ASSETS = "/assets/pages/"
 RETURN_LENGTH_MAX = 2048
 _EXACT = ("/login", "/settings", "/auth/email/link")
+_ON = "/auth/oauth/continue"
+"""No page: it hands a sign-in on to the app that asked for it (`af.auth.service.exchange`)."""
 _UNDER = ("/login/", "/settings/", "/invitations/", ASSETS)
 
 
@@ -18,4 +20,4 @@ def safe_return(text: str) -> str:
     ``/\\host`` and a path with a tab in it as one."""
     path = text.partition("?")[0]
     plain = len(text) <= RETURN_LENGTH_MAX and all("!" <= c <= "~" and c != "\\" for c in text)
-    return text if plain and not text.startswith("//") and (path == "/" or is_page(path)) else ""
+    return text if plain and not text.startswith("//") and (path in ("/", _ON) or is_page(path)) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from af.auth.backends import Backend, Methods
+from af.auth.backends import Backend, Methods, oauth
 from af.auth.backends.email import Email
 from af.auth.backends.sms import Sms
 from af.core.http import Client
@@ -12,4 +12,6 @@ from af.core.settings import Settings
 def open_methods(settings: Settings, client: Client) -> Methods:
     """All methods whose settings are there; the others with what they miss."""
     backends: list[Backend] = [Email(), Sms()]
-    return Methods({backend.name: backend for backend in backends})
+    providers, absent = oauth.configured(settings, client)
+    backends += providers
+    return Methods({backend.name: backend for backend in backends}, absent)

@@ -1,11 +1,12 @@
 """The REST edge of identity, one module per thing; each exports its ``routes``."""
 
-from af.auth.http import device, link, machines, sessions, sign_in, tokens
+from af.auth.http import device, link, machines, oauth, sessions, sign_in, tokens
 
 routes = [
     *device.routes,
     *link.routes,
     *machines.routes,
+    *oauth.routes,
     *sessions.routes,
     *sign_in.routes,
     *tokens.routes,
