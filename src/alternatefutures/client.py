@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from alternatefutures import operations
 from alternatefutures.errors import ApiError, NotFoundHere, UsageError
-from alternatefutures.models import Deployment, Pin, Project, Site, Token, User, build, whole
+from alternatefutures.models import Deployment, Pin, Project, SignedInSession, Site, Token, User, build, whole
 from alternatefutures.transport import HOURS_SECONDS, PIECE_BYTES, Transport, segment
 
 if TYPE_CHECKING:
@@ -123,6 +123,19 @@ class Client:
 
     def revoke_token(self, token_id: str) -> None:
         self.transport.graphql(operations.DELETE_TOKEN, {"id": token_id})
+
+    def sessions(self) -> list[SignedInSession]:
+        """Where the user is signed in, newest first. For a session, not for an access token."""
+        answer = self.transport.request("GET", "/account/sessions").json()
+        return [build(SignedInSession, row) for row in answer["sessions"]]
+
+    def revoke_session(self, session_id: str) -> None:
+        self.transport.request("DELETE", f"/account/sessions/{segment(session_id)}")
+
+    def revoke_sessions(self, *, own_too: bool = False) -> int:
+        """End all other sessions, with ``own_too`` this one as well; how many they were."""
+        path = "/account/sessions?all=true" if own_too else "/account/sessions"
+        return int(self.transport.request("DELETE", path).json()["revoked"])
 
     # Sites and deployments
 

@@ -82,6 +82,23 @@ class Token:
     lastUsedAt: str | None  # noqa: N815
     createdAt: str  # noqa: N815
     token: str | None = None
+    maskedToken: str | None = None  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInSession:
+    """A place where the user is signed in; ``current`` is this one."""
+
+    id: str
+    current: bool
+    kind: str
+    method: str
+    device: str | None
+    address: str
+    place: str | None
+    createdAt: str  # noqa: N815
+    lastSeenAt: str | None  # noqa: N815
+    expiresAt: str  # noqa: N815
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ DEPLOYMENT_LOGS = """query Logs($id: ID!) {
 }"""
 
 TOKENS = """query Tokens {
-  personalAccessTokens { data { id name scopes expiresAt lastUsedAt createdAt } }
+  personalAccessTokens { data { id name maskedToken scopes expiresAt lastUsedAt createdAt } }
 }"""
 CREATE_TOKEN = """mutation CreateToken($name: String!, $expiresAt: Date, $scopes: [String!], $projectId: ID) {
   createPersonalAccessToken(name: $name, expiresAt: $expiresAt, scopes: $scopes, projectId: $projectId) {

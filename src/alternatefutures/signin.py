@@ -132,8 +132,8 @@ class SignIn:
             raise UnexpectedReply("something that holds no token") from error
 
     def sign_out(self, tokens: SessionTokens) -> None:
-        """End the session at the platform."""
-        own = Transport(self.transport.url, tokens.access, give_up_seconds=3.0)
+        """End the session at the platform; its refresh token says which, as the access token may be over."""
+        own = Transport(self.transport.url, "", give_up_seconds=3.0)
         try:
             body = json.dumps({"refreshToken": tokens.refresh}).encode()
             own.request("POST", "/auth/logout", body=body, read_seconds=5.0)

@@ -44,11 +44,17 @@ class Access:
     token: str
     project_id: str
     profile: str
+    session: bool = False
+    """``token`` is the access token of the profile's session, as `af.cli.keeping` renews it."""
+    from_environment: bool = False
+    """``token`` is AF_TOKEN's, whatever the profile holds."""
 
 
 @dataclass(slots=True)
 class Credentials:
-    """The credentials file: ``{"active": name, "profiles": {name: {"apiUrl", "token", "projectId"}}}``."""
+    """The credentials file: ``{"active": name, "profiles": {name: {"apiUrl", "projectId", …}}}``. A profile holds an
+    access token (``token``), or the tokens of a session: ``accessToken``, ``refreshToken`` ("" for a pipeline's) and
+    ``expiresAt`` (RFC 3339, by this machine's clock). ``method`` is how it was made: ``browser``, ``email``, ``ci``."""
 
     active: str = ""
     profiles: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -127,18 +133,26 @@ def access(profile: str | None = None) -> Access:
     stored = load_credentials()
     name = profile or os.environ.get("AF_PROFILE") or stored.active
     if (profile or os.environ.get("AF_PROFILE")) and name not in stored.profiles:
-        raise NotFoundHere(f"There is no profile {name!r}.", hint="`af login --profile NAME --token TOKEN` makes one.")
+        raise NotFoundHere(f"There is no profile {name!r}.", hint="`af login --profile NAME` makes one.")
     chosen = stored.profiles.get(name, {})
     own = chosen.get("apiUrl") or DEFAULT_URL
     url = os.environ.get("AF_API_URL") or own
     if _host(url) != _host(own):
         chosen = {}
+    given = os.environ.get("AF_TOKEN") or os.environ.get("FLEEK_TOKEN") or ""
     return Access(
         url=url,
-        token=os.environ.get("AF_TOKEN") or os.environ.get("FLEEK_TOKEN") or chosen.get("token", ""),
+        token=given or chosen.get("token") or chosen.get("accessToken", ""),
         project_id=os.environ.get("AF_PROJECT_ID") or os.environ.get("FLEEK_PROJECT_ID") or chosen.get("projectId", ""),
         profile=name,
+        session=not given and not chosen.get("token") and bool(chosen.get("accessToken")),
+        from_environment=bool(given),
     )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` names this machine."""
+    return _host(url) == "localhost"
 
 
 def _host(url: str) -> str:

@@ -46,9 +46,14 @@ class State:
             raise UsageError("The folder that you are in was deleted.", hint="Go to another one with cd.") from error
 
     @property
+    def attended(self) -> bool:
+        """Whether a person is at a terminal, outside CI."""
+        return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
+
+    @property
     def interactive(self) -> bool:
-        """Whether a question may be asked: a person at a terminal, outside CI."""
-        return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI") and not self.json
+        """Whether a question may be asked: a person, and not for a program that reads JSON."""
+        return self.attended and not self.json
 
     def client(self) -> Client:
         """A client for the address and token that apply here (`af.cli.config`)."""
@@ -61,8 +66,12 @@ class State:
             raise NotSignedIn(
                 f"You are not signed in at {access.url}.",
                 cause=f"Profile {access.profile!r} has no token for this address." if access.profile else "",
-                hint="Set AF_TOKEN, or run `af login --token TOKEN`. `af up` signs you in to a local platform.",
+                hint="Run `af login`, or set AF_TOKEN. `af up` signs you in to a local platform.",
             )
+        if access.session:
+            from af.cli.keeping import credential
+
+            return Client(url=access.url, project_id=access.project_id, credential=credential(access))
         return Client(
             url=access.url,
             token=access.token,

@@ -12,6 +12,8 @@ from af.cli.frame import Noun, State, verb
 
 _DURATION = re.compile(r"([0-9]{1,6})([hdwy])")
 _HOURS = {"h": 1, "d": 24, "w": 168, "y": 8766}
+_NEVER = "never"
+_SCOPE = re.compile(r"all|[a-z-]{1,40}:(read|write|admin)")
 
 
 @click.group(cls=Noun)
@@ -21,15 +23,21 @@ def tokens() -> None:
 
 @verb(tokens, "create")
 @click.option("--name", required=True, help="What it is for.")
-@click.option("--scope", "scopes", multiple=True, help="all, or for example sites:write; may be repeated.")
-@click.option("--expires", help="Life of the token: 12h, 30d, 1y. By default it does not expire.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="all, or NOUN:read or NOUN:write, say sites:write; several with commas or by repeating. Default: all.",
+)
+@click.option("--expires", default="1y", show_default=True, help="Life of the token: 12h, 30d, 2w, 1y, never.")
 @click.option("--project", help="Limit it to one project (id).")
-def create(state: State, name: str, scopes: tuple[str, ...], expires: str | None, project: str | None) -> None:
+def create(state: State, name: str, scopes: tuple[str, ...], expires: str, project: str | None) -> None:
     """Make an access token. It is shown once, now."""
     client = state.client()
     made = client.create_token(
         name,
-        scopes=[scope for text in scopes for scope in text.split(",")] or None,
+        scopes=_scopes(scopes),
         expires_at=_expiry(expires),
         project_id=project,
     )
@@ -54,7 +62,14 @@ def list_tokens(state: State) -> None:
         output.document({"data": [{k: v for k, v in row.items() if k != "token"} for row in rows]})
         return
     rows_text = [
-        (t.id, t.name, ",".join(t.scopes), (t.expiresAt or "never")[:10], (t.lastUsedAt or "never")[:19]) for t in found
+        (
+            t.id,
+            t.name,
+            ",".join(t.scopes),
+            (t.expiresAt or "never")[:10],
+            (t.lastUsedAt or "never")[:16].replace("T", " "),
+        )
+        for t in found
     ]
     output.table(("ID", "NAME", "SCOPES", "EXPIRES", "LAST USED"), rows_text, empty="No token: `af tokens create`.")
 
@@ -70,16 +85,29 @@ def revoke(state: State, token_id: str) -> None:
         output.note(f"Revoked {token_id}.")
 
 
-def _expiry(text: str | None) -> str | None:
+def _scopes(given: tuple[str, ...]) -> list[str] | None:
+    """Well-formed scopes; which nouns there are is the platform's to say, and it lists them."""
     from alternatefutures.errors import UsageError
 
-    if text is None:
+    scopes = [scope.strip() for text in given for scope in text.split(",")]
+    for scope in scopes:
+        if _SCOPE.fullmatch(scope) is None:
+            raise UsageError(f"{scope!r} is not a scope.", hint="Use all, or NOUN:read or NOUN:write: sites:write.")
+    return scopes or None
+
+
+def _expiry(text: str) -> str | None:
+    from alternatefutures.errors import UsageError
+
+    if text == _NEVER:
         return None
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is not a duration.", hint="Use hours, days, weeks or years: 12h, 30d, 2w, 1y.")
+        raise UsageError(
+            f"{text!r} is not a duration.", hint="Use hours, days, weeks or years, or never: 12h, 30d, 1y."
+        )
     try:
         moment = datetime.now(UTC) + timedelta(hours=int(match[1]) * _HOURS[match[2]])  # tidy: the user's own clock
     except OverflowError as error:
-        raise UsageError(f"{text!r} is beyond the end of the calendar.", hint="Leave it out for no expiry.") from error
+        raise UsageError(f"{text!r} is beyond the end of the calendar.", hint="Use never for no expiry.") from error
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

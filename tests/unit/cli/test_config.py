@@ -54,20 +54,20 @@ def test_the_active_profile_applies_and_another_can_be_named(monkeypatch: pytest
 @pytest.mark.usefixtures("two_profiles")
 def test_the_environment_overrides_the_profile_value_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AF_TOKEN", "env-token")
-    assert config.access() == Access("http://local", "env-token", "prj_local", "local")
+    assert config.access() == Access("http://local", "env-token", "prj_local", "local", from_environment=True)
     monkeypatch.setenv("AF_API_URL", "http://env")
     monkeypatch.setenv("AF_PROJECT_ID", "prj_env")
-    assert config.access() == Access("http://env", "env-token", "prj_env", "local")
+    assert config.access() == Access("http://env", "env-token", "prj_env", "local", from_environment=True)
 
 
 @pytest.mark.usefixtures("two_profiles")
 def test_the_older_names_apply_when_the_newer_are_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEEK_TOKEN", "fleek-token")
     monkeypatch.setenv("FLEEK_PROJECT_ID", "prj_fleek")
-    assert config.access() == Access("http://local", "fleek-token", "prj_fleek", "local")
+    assert config.access() == Access("http://local", "fleek-token", "prj_fleek", "local", from_environment=True)
     monkeypatch.setenv("AF_TOKEN", "af-token")
     monkeypatch.setenv("AF_PROJECT_ID", "prj_af")
-    assert config.access() == Access("http://local", "af-token", "prj_af", "local")
+    assert config.access() == Access("http://local", "af-token", "prj_af", "local", from_environment=True)
 
 
 @pytest.mark.usefixtures("two_profiles")
