@@ -90,6 +90,24 @@ def _database_url(text: str) -> str:
     return text
 
 
+def chain_addresses(text: str) -> dict[str, str]:
+    """``1=https://…,8453=https://…``: chain id -> address of a node. :raises ValueError: it is not that."""
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        chain_id, _, address = part.partition("=")
+        if not (chain_id.isascii() and chain_id.isdigit() and str(int(chain_id)) == chain_id):
+            raise ValueError("must be chain ids with addresses such as 1=https://…,8453=https://…")
+        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+            raise ValueError(f"must have an http(s) address for chain {chain_id}")
+        found[chain_id] = address
+    return found
+
+
+def _chains(text: str) -> str:
+    chain_addresses(text)
+    return text
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -268,6 +286,15 @@ class Settings:
         "AF_EVENTS_KEEP_SECONDS",
         "How long events can be replayed.",
         _integer(60, 31_536_000),
+    )
+
+    # Sign-in with wallets
+    ethereum_rpc_urls: str = setting(
+        "",
+        "AF_ETHEREUM_RPC_URLS",
+        "Ethereum nodes that check smart contract wallets: 1=https://…,8453=https://…; keys need none.",
+        _chains,
+        secret=True,
     )
 
     # Sign-in with other providers

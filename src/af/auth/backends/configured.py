@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from af.auth.backends import Backend, Methods, oauth
 from af.auth.backends.email import Email
+from af.auth.backends.ethereum import Ethereum
 from af.auth.backends.sms import Sms
+from af.auth.backends.solana import Solana
 from af.core.http import Client
-from af.core.settings import Settings
+from af.core.settings import Settings, chain_addresses
 
 
 def open_methods(settings: Settings, client: Client) -> Methods:
     """All methods whose settings are there; the others with what they miss."""
-    backends: list[Backend] = [Email(), Sms()]
+    backends: list[Backend] = [Email(), Sms(), Ethereum(client, chain_addresses(settings.ethereum_rpc_urls)), Solana()]
     providers, absent = oauth.configured(settings, client)
     backends += providers
     return Methods({backend.name: backend for backend in backends}, absent)
