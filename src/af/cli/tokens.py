@@ -13,6 +13,7 @@ from af.cli.frame import Noun, State, verb
 _DURATION = re.compile(r"([0-9]{1,6})([hdwy])")
 _HOURS = {"h": 1, "d": 24, "w": 168, "y": 8766}
 _NEVER = "never"
+_DEFAULT = "1y"
 _SCOPE = re.compile(r"all|[a-z-]{1,40}:(read|write|admin)")
 
 
@@ -30,17 +31,22 @@ def tokens() -> None:
     metavar="SCOPE",
     help="all, or NOUN:read or NOUN:write, say sites:write; several with commas or by repeating. Default: all.",
 )
-@click.option("--expires", default="1y", show_default=True, help="Life of the token: 12h, 30d, 2w, 1y, never.")
+@click.option(
+    "--expires", help="Life of the token: 12h, 30d, 2w, 1y, never. Default: 1y, or that of the token that makes it."
+)
 @click.option("--project", help="Limit it to one project (id).")
-def create(state: State, name: str, scopes: tuple[str, ...], expires: str, project: str | None) -> None:
+def create(state: State, name: str, scopes: tuple[str, ...], expires: str | None, project: str | None) -> None:
     """Make an access token. It is shown once, now."""
+    from alternatefutures.errors import ApiError
+
     client = state.client()
-    made = client.create_token(
-        name,
-        scopes=_scopes(scopes),
-        expires_at=_expiry(expires),
-        project_id=project,
-    )
+    asked = _scopes(scopes)
+    try:
+        made = client.create_token(name, scopes=asked, expires_at=_expiry(expires or _DEFAULT), project_id=project)
+    except ApiError as error:
+        if expires is not None or error.code != "invalid_expiry":
+            raise
+        made = client.create_token(name, scopes=asked, project_id=project)  # no token outlives the one that makes it
     if state.json:
         output.document(
             {"id": made.id, "token": made.token, "name": made.name, "scopes": made.scopes, "expiresAt": made.expiresAt}
