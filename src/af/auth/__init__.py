@@ -5,7 +5,7 @@ decided by `af.projects`, which also makes tokens that are limited to one.
 """
 
 from af.auth.addresses import COOKIE, is_ip_literal, is_own_host, own_origin
-from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, User, UserKind
+from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, TrustRule, User, UserKind
 from af.auth.rules import SCOPES, covers, require_scope
 from af.auth.service import (
     authenticate,
@@ -17,6 +17,7 @@ from af.auth.service import (
     ensure_operator,
     list_tokens,
     login_url,
+    machines,
     me,
     prune,
     redeem_login_link,
@@ -42,6 +43,7 @@ __all__ = [
     "Session",
     "TokenAllowance",
     "User",
+    "TrustRule",
     "UserKind",
     "authenticate",
     "authenticate_token",
@@ -55,6 +57,7 @@ __all__ = [
     "is_own_host",
     "list_tokens",
     "login_url",
+    "machines",
     "me",
     "own_origin",
     "prune",

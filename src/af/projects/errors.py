@@ -165,3 +165,9 @@ class PeopleOnly(Forbidden):
     code = "people_only"
     number = 2123
     explain = "A service account has its place in one project. It has no organization and makes no projects."
+
+
+class ServiceAccountNotFound(NotFound):
+    code = "service_account_not_found"
+    number = 2130
+    explain = "The project has no service account with this id. `af service-accounts list` shows those that it has."

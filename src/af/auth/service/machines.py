@@ -18,9 +18,16 @@ import msgspec
 
 from af.auth import rules, store
 from af.auth.backends.oauth import discovery, oidc
-from af.auth.errors import InvalidTrustRule, SubjectTokenRefused, TokenNotTrusted, TooManyTrustRules, TrustRuleNotFound
-from af.auth.models import CreatedToken, TrustRule
-from af.auth.service import tokens
+from af.auth.errors import (
+    InvalidTrustRule,
+    SubjectTokenRefused,
+    TokenNotFound,
+    TokenNotTrusted,
+    TooManyTrustRules,
+    TrustRuleNotFound,
+)
+from af.auth.models import AccessToken, CreatedToken, TrustRule
+from af.auth.service import memory, tokens
 from af.auth.service.sign_in import own_origin
 from af.core import audit, ids, limits
 from af.core.context import SYSTEM, Actor, ActorKind, Context
@@ -99,6 +106,31 @@ async def remove_trust_rule(ctx: Context, project_id: ProjectId, rule_id: str) -
         await store.trust.delete(tx, [rule.id])
         await tokens.revoke_made_by(ctx, rule.id)
     return rule
+
+
+async def tokens_of(ctx: Context, user_id: UserId) -> list[AccessToken]:
+    """A service account's tokens that are not revoked, newest first (at most 100)."""
+    async with ctx.reading() as connection:
+        return await store.tokens.tokens_of(connection, user_id, ctx.now, after=None, limit=tokens.PAGE_MAX)
+
+
+async def revoke_token(ctx: Context, user_id: UserId, token_id: str) -> AccessToken:
+    """End one of a service account's tokens. :raises TokenNotFound: it has none with this id."""
+    found = next((token for token in await tokens_of(ctx, user_id) if token.id == token_id), None)
+    if found is None:
+        raise TokenNotFound(f"The service account has no token {token_id[:60]!r}.")
+    async with ctx.transaction() as tx:
+        await store.tokens.revoke_token(tx, found.id, ctx.now)
+    memory.of(ctx).forget_token(found.id)
+    return found
+
+
+async def revoke_tokens(ctx: Context, user_id: UserId) -> None:
+    """End all tokens of a service account."""
+    async with ctx.transaction() as tx:
+        ended = await store.tokens.revoke_all(tx, user_id, ctx.now)
+    for token_id in ended:
+        memory.of(ctx).forget_token(token_id)
 
 
 async def exchange_token(ctx: Context, subject_token: str) -> CreatedToken:

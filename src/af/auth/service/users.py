@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from af.auth import rules, store
 from af.auth.errors import InvalidCredentials, OperatorOnly, PersonRequired, ReauthenticationRequired, UserNotFound
-from af.auth.models import User
+from af.auth.models import User, UserKind
 from af.core import ids
 from af.core.context import ActorKind, Context
 from af.core.errors import Forbidden, Unauthenticated
@@ -100,7 +100,15 @@ async def user_by_name(ctx: Context, name: str) -> User:
     return user
 
 
-async def create_user(ctx: Context, username: str, *, email: str | None = None, operator: bool = False) -> User:
+async def create_user(
+    ctx: Context,
+    username: str,
+    *,
+    email: str | None = None,
+    operator: bool = False,
+    kind: UserKind = UserKind.PERSON,
+    display_name: str | None = None,
+) -> User:
     """A new user, made by the platform itself (login methods, bootstrap). A taken user name gets an ending.
 
     :raises Forbidden: the caller is not the platform.
@@ -108,7 +116,8 @@ async def create_user(ctx: Context, username: str, *, email: str | None = None, 
     if ctx.actor.kind is not ActorKind.SYSTEM:
         raise Forbidden("Only the platform itself makes users.")
     wanted = rules.username_from(username)
-    user = User(UserId(ids.new(ids.USER, ctx.now)), wanted, email, operator, ctx.now, ctx.now)
+    user_id = UserId(ids.new(ids.USER, ctx.now))
+    user = User(user_id, wanted, email, operator, ctx.now, ctx.now, kind, display_name)
     async with ctx.transaction() as tx:
         if not await store.users.insert_user(tx, user):
             user = replace(user, username=f"{wanted}-{ids.label(user.id)}")

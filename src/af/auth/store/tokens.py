@@ -127,6 +127,17 @@ async def revoke_made_by(connection: AsyncConnection, rule_id: TrustRuleId, now:
     return [TokenId(row.id) for row in await connection.execute(ended)]
 
 
+async def revoke_all(connection: AsyncConnection, user_id: UserId, now: datetime) -> list[TokenId]:
+    """End all of a user's tokens; those that ended just now."""
+    ended = (
+        sa.update(access_tokens)
+        .where(access_tokens.c.user_id == user_id, access_tokens.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .returning(access_tokens.c.id)
+    )
+    return [TokenId(row.id) for row in await connection.execute(ended)]
+
+
 async def touch_token(connection: AsyncConnection, token_id: TokenId, now: datetime) -> None:
     await connection.execute(sa.update(access_tokens).where(access_tokens.c.id == token_id).values(last_used_at=now))
 
