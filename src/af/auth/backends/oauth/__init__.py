@@ -36,8 +36,9 @@ ANSWER_BYTES_MAX = 512 << 10
 TIMEOUT_SECONDS = 15.0
 _VERIFIER_BYTES = 48  # 64 characters; RFC 7636 §4.1 wants 43 to 128
 _STATE_BYTES = 32
-_OVER = frozenset({"invalid_grant", "bad_verification_code", "incorrect_verification_code"})
-"""A provider's words for: this code is used, expired, of somebody else, or its verifier is wrong."""
+_OVER = frozenset({"invalid_grant", "invalid_request", "bad_verification_code"})
+"""A provider's words for: this code is used, expired, malformed, of somebody else, or its verifier is wrong. (The rest
+of the request is ours and always the same.)"""
 
 
 class OAuth:
@@ -167,9 +168,8 @@ class OAuth:
         document = _json(reply.body)
         fault = document.get("error") if isinstance(document, dict) else None
         if fault is not None and str(fault) in _OVER:
-            raise WrongProof(
-                f"{provider.title} does not take its own code any more.", hint="Begin again.", detail=str(fault)
-            )
+            detail = f"{fault}: {_described(document)}"
+            raise WrongProof(f"{provider.title} does not take this code.", hint="Begin again.", detail=detail)
         if fault is not None:
             raise self._failed("refuses us", detail=f"{str(fault)[:100]}: {_described(document)}")
         if reply.status != 200 or not isinstance(document, dict):
