@@ -133,6 +133,7 @@ _PRIVATE = (
 
 ROUTES: dict[str, Rest] = {
     "GET /auth/link": Rest("anyone", _get("/auth/link?token=x")),
+    "POST /auth/cli/start": Rest("anyone", _send("POST", "/auth/cli/start", lambda _: b"{}", JSON)),
     "POST /auth/logout": Rest("anyone", _send("POST", "/auth/logout", lambda _: b"", JSON)),
     "GET /auth/me": Rest("signed in", _get("/auth/me")),
     "GET /v1/projects/{project}/events": Rest("viewer", _first_event("/v1/projects/<project>/events?after=0")),
@@ -166,7 +167,13 @@ ROUTES: dict[str, Rest] = {
     "DELETE /delete/{cid}": Rest("member", _send("DELETE", "/delete/<pinned>", lambda _: b"", JSON), changes=True),
 }
 
-PAGES = {"POST /auth/link"}
+PAGES = {
+    "POST /auth/link",
+    "POST /auth/cli/approve",
+    "POST /auth/cli/deny",
+    "POST /auth/cli/poll",
+    "POST /auth/cli/exchange",
+}
 """Routes for people without credentials; what they allow is the secret in their form (tests/unit/auth)."""
 
 UNCOVERED: list[str] = []

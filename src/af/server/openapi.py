@@ -44,6 +44,19 @@ _BINARY = {"type": "string", "format": "binary"}
 _RECEIPT = {"roots": _list(_TEXT), "blocks": _COUNT, "newBlocks": _COUNT, "bytes": _COUNT}
 _CONTENT = "/v1/projects/{project}/content"
 _USER = _object(id=_TEXT, username=_TEXT, email={"type": ["string", "null"]})
+_BOOLEAN = {"type": "boolean"}
+_DEVICE = _object(
+    success=_BOOLEAN,
+    verificationSessionId=_TEXT,
+    pollSecret=_TEXT,
+    verificationUrl=_TEXT,
+    userCode=_TEXT,
+    expiresIn=_COUNT,
+    interval=_COUNT,
+)
+_DEVICE_TOKENS = _object(
+    success=_BOOLEAN, token=_TEXT, accessToken=_TEXT, refreshToken=_TEXT, expiresIn=_COUNT, user=_USER
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/health", "probes", "The process is alive.", gives=(200, JSON, _object(status=_TEXT)), open=True),
@@ -79,6 +92,49 @@ OPERATIONS: tuple[Operation, ...] = (
         "Sign this browser in by the link's secret.",
         takes=("application/x-www-form-urlencoded", _object(token=_TEXT)),
         gives=(303, "text/html", _TEXT),
+        open=True,
+    ),
+    Operation(
+        "POST",
+        "/auth/cli/start",
+        "auth",
+        "A device begins to sign in: what it shows to the person, and the secret that it keeps.",
+        takes=(JSON, {"type": "object", "properties": {"name": _TEXT, "redirectUri": _TEXT, "codeChallenge": _TEXT}}),
+        gives=(200, JSON, _DEVICE),
+        open=True,
+    ),
+    Operation(
+        "POST",
+        "/auth/cli/approve",
+        "auth",
+        "Let a device in; from a page of the platform, with a browser session.",
+        takes=(JSON, _object(verificationSessionId=_TEXT, userCode=_TEXT)),
+        gives=(200, JSON, _object(success=_BOOLEAN, redirectTo={"type": ["string", "null"]})),
+    ),
+    Operation(
+        "POST",
+        "/auth/cli/deny",
+        "auth",
+        "Refuse a device; from a page of the platform, with a browser session.",
+        takes=(JSON, _object(verificationSessionId=_TEXT)),
+        gives=(200, JSON, _object(success=_BOOLEAN, redirectTo={"type": ["string", "null"]})),
+    ),
+    Operation(
+        "POST",
+        "/auth/cli/poll",
+        "auth",
+        "The device asks: 202 while nobody has answered, then its tokens once.",
+        takes=(JSON, _object(verificationSessionId=_TEXT, pollSecret=_TEXT)),
+        gives=(200, JSON, _DEVICE_TOKENS),
+        open=True,
+    ),
+    Operation(
+        "POST",
+        "/auth/cli/exchange",
+        "auth",
+        "The device's tokens for the code that the browser brought to its loopback address (PKCE).",
+        takes=(JSON, _object(code=_TEXT, codeVerifier=_TEXT)),
+        gives=(200, JSON, _DEVICE_TOKENS),
         open=True,
     ),
     Operation(
