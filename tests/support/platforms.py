@@ -11,12 +11,13 @@ from typing import Any
 from af import auth, projects, storage
 from af.auth.backends import Methods
 from af.auth.backends.configured import open_methods
-from af.core import seal
+from af.core import ids, seal
 from af.core.bell import Bell
 from af.core.clock import Clock, FixedClock
 from af.core.context import SYSTEM, Actor, ActorKind, Context, Platform
 from af.core.db import Database, async_url
 from af.core.http import Client
+from af.core.ids import SessionId
 from af.core.settings import load
 from af.storage.backends.configured import open_blocks
 
@@ -48,7 +49,9 @@ async def open_platform(
 async def user(platform: Platform, name: str) -> Context:
     """A new user's context, as with a browser session."""
     made = await auth.create_user(platform.context(SYSTEM), name)
-    return platform.context(Actor(ActorKind.USER, user_id=made.id))
+    now = platform.clock.now()
+    session = SessionId(ids.new(ids.SESSION, now))
+    return platform.context(Actor(ActorKind.USER, user_id=made.id, session_id=session, authenticated_at=now))
 
 
 async def token(ctx: Context, **limits: Any) -> str:

@@ -2,6 +2,7 @@
 them), `projects`, `members` (of projects), `transfer` (of projects), `invitations`, `record` (the audit log), `tokens`
 (limited to a project), `bootstrap` (the first start)."""
 
+from af.projects.service import machines
 from af.projects.service.access import (
     audit,
     authorize,
@@ -115,6 +116,7 @@ __all__ = [
     "list_projects",
     "listed_projects",
     "login_with_token",
+    "machines",
     "membership",
     "memberships_read_once",
     "organization_chain",
