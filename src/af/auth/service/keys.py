@@ -27,6 +27,8 @@ JWKS_SECONDS = 300
 PUBLISHED_AHEAD = timedelta(seconds=2 * JWKS_SECONDS)
 TOKEN_LIFE_MAX = timedelta(hours=1)
 """No token lasts longer: the most that AF_ACCESS_TOKEN_SECONDS can be."""
+LATE = timedelta(minutes=1)
+"""How much later than we another instance may notice that its key was replaced, with a clock of its own."""
 _PURPOSE = "auth.signing-key"
 
 
@@ -100,7 +102,7 @@ async def _rotate(ctx: Context, *, at_once: bool) -> str:
     async with ctx.transaction() as tx:
         await store.keys.lock(tx)
         kid = await _add(ctx)
-        ends = ctx.now if at_once else ctx.now + PUBLISHED_AHEAD + TOKEN_LIFE_MAX
+        ends = ctx.now if at_once else ctx.now + PUBLISHED_AHEAD + TOKEN_LIFE_MAX + LATE
         await store.keys.retire_others(tx, kid, ends)
         await audit.record(ctx, audit.PLATFORM, "key.rotate", kid, after={"atOnce": at_once})
     memory.of(ctx).keyring = None
