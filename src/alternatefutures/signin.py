@@ -46,6 +46,8 @@ class PipelineToken:
 
     token: str
     expires_in_seconds: float
+    project_id: str
+    """The project that it is limited to; "" for none."""
 
 
 class SlowDown(Exception):
@@ -127,8 +129,9 @@ class SignIn:
         reply = self.transport.request("POST", "/auth/token", body=body, content_type=kind, idempotent=False)
         answer = reply.json()
         try:
-            return PipelineToken(str(answer["access_token"]), float(answer["expires_in"]))
-        except (KeyError, TypeError, ValueError) as error:
+            project_id = str(answer.get("project_id") or "")
+            return PipelineToken(str(answer["access_token"]), float(answer["expires_in"]), project_id)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UnexpectedReply("something that holds no token") from error
 
     def sign_out(self, tokens: SessionTokens) -> None:

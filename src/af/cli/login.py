@@ -27,6 +27,7 @@ _CODE_TRIES = 3
 @click.option("--code", help="The code of the message, after `af login --email ADDRESS`; `-` reads it from stdin.")
 @click.option("--second-factor", metavar="CODE", help="The code of the authenticator app, where it is asked for.")
 @click.option("--ci", is_flag=True, help="Exchange the identity of a pipeline (GitHub Actions, AF_ID_TOKEN).")
+@click.option("--audience", help="With --ci: for whom the identity is asked for; by default the platform's address.")
 @click.option("--print-token", is_flag=True, help="With --ci: print the token and save nothing.")
 @click.option("--no-browser", is_flag=True, help="Print the address and the code, open nothing.")
 @click.option("--url", help="Address of the platform.")
@@ -51,7 +52,7 @@ def login(state: State, token: str | None, url: str | None, link: bool, **how: A
     if token is not None:
         _with_token(state, name, address, token)
     elif how["ci"]:
-        _with_identity(state, name, address, print_only=how["print_token"])
+        _with_identity(state, name, address, how["audience"] or address, print_only=how["print_token"])
     elif how["email"] is not None:
         _with_email(state, name, address, how["email"], how["code"], how["second_factor"])
     else:
@@ -173,27 +174,27 @@ def _digits(text: str) -> str:
     return "".join(text.split())
 
 
-def _with_identity(state: State, name: str, url: str, *, print_only: bool) -> None:
+def _with_identity(state: State, name: str, url: str, audience: str, *, print_only: bool) -> None:
     import time
 
     from alternatefutures import Client
     from alternatefutures.credentials import SessionTokens
     from alternatefutures.signin import SignIn, pipeline_identity
 
-    identity = pipeline_identity(url)
+    shown = pipeline_identity(audience)
     platform = SignIn(url)
     try:
-        made = platform.exchange_identity(identity)
+        made = platform.exchange_identity(shown)
     finally:
         platform.close()
     if print_only:
         if state.json:
-            output.document({"token": made.token, "expiresIn": made.expires_in_seconds})
+            output.document({"token": made.token, "expiresIn": int(made.expires_in_seconds)})
         else:
             output.result(made.token)
         return
     tokens = SessionTokens(made.token, "", time.time() + made.expires_in_seconds)
-    _remember(state, name, Client(url=url, token=made.token, project_id=""), tokens, "ci")
+    _remember(state, name, Client(url=url, token=made.token, project_id=made.project_id), tokens, "ci")
 
 
 def _remember_session(state: State, name: str, url: str, tokens: SessionTokens, method: str) -> None:
