@@ -18,6 +18,8 @@ from af.core.context import SYSTEM, Actor, ActorKind, Context, Platform
 from af.core.db import Database, async_url
 from af.core.http import Client
 from af.core.ids import SessionId
+from af.core.messages.configured import open_transports
+from af.core.messages.transports import Transports
 from af.core.settings import load
 from af.storage.backends.configured import open_blocks
 
@@ -40,6 +42,7 @@ async def open_platform(
             seal.Sealer: seal.Sealer(bytes(32)),
             Client: client,
             Methods: open_methods(resolved, client),
+            Transports: open_transports(resolved, client, clock),
         }
         yield Platform(settings=resolved, database=database, clock=clock, bell=bell, ports=ports, port=8787)
     await database.close()

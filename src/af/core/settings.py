@@ -251,6 +251,26 @@ class Settings:
         _integer(1, 10_000_000),
     )
 
+    # Messages
+    smtp_url: str = setting(
+        "",
+        "AF_SMTP_URL",
+        "Mail server: smtp://user:password@host:587, smtps://… for TLS from the start.",
+        secret=True,
+    )
+    mail_from: str = setting("", "AF_MAIL_FROM", "Sender of mail, as `Name <address>`; empty means no-reply@AF_DOMAIN.")
+    twilio_account_sid: str = setting("", "AF_TWILIO_ACCOUNT_SID", "Twilio account that sends SMS.")
+    twilio_auth_token: str = setting("", "AF_TWILIO_AUTH_TOKEN", "Its auth token.", secret=True)
+    twilio_from: str = setting("", "AF_TWILIO_FROM", "Its number, as +4915112345678, or messaging service (MG…).")
+    sms_gateway_url: str = setting("", "AF_SMS_GATEWAY_URL", 'SMS by POST of {"to", "text"} to this address instead.')
+    sms_gateway_token: str = setting("", "AF_SMS_GATEWAY_TOKEN", "Its bearer token.", secret=True)
+    outbox: bool = setting(
+        False,
+        "AF_OUTBOX",
+        "Show what cannot be sent in the operator's outbox page; always so on localhost.",
+        _flag,
+    )
+
     # Identity
     session_seconds: int = setting(
         30 * 86_400,

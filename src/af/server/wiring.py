@@ -15,6 +15,8 @@ from af.core.clock import SystemClock
 from af.core.context import Platform
 from af.core.db import Database
 from af.core.http import Client
+from af.core.messages.configured import open_transports
+from af.core.messages.transports import Transports
 from af.core.settings import Settings
 from af.server.errors import DatabaseAbsent
 from af.storage.backends.configured import open_blocks
@@ -43,5 +45,6 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
         if not read_only:
             ports[Client] = client = Client()
             ports[Methods] = open_methods(settings, client)
+            ports[Transports] = open_transports(settings, client, clock)
             ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))
         yield Platform(settings=settings, database=database, clock=clock, bell=bell, ports=ports, port=port)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
+from af.core.clock import FixedClock
 from af.core.context import SYSTEM, Platform
 from af.core.messages import outbox
 
@@ -40,4 +42,8 @@ async def letters(platform: Platform) -> list[Letter]:
 
 
 async def last_letter(platform: Platform) -> Letter:
-    return (await letters(platform))[0]
+    """The newest; time goes on, so that the next one is newer."""
+    newest = (await letters(platform))[0]
+    assert isinstance(platform.clock, FixedClock)
+    platform.clock.advance(timedelta(milliseconds=1))
+    return newest

@@ -74,6 +74,7 @@ def load_tables() -> None:
     import_module("af.core.events")
     import_module("af.core.leases")
     import_module("af.core.limits")
+    import_module("af.core.messages.rows")
     for module in iter_modules(af.__path__):
         if module.ispkg and find_spec(f"af.{module.name}.store") is not None:
             import_module(f"af.{module.name}.store")
