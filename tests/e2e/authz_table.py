@@ -1,7 +1,8 @@
 """Who may do what: one line per GraphQL operation, one per REST route, one per field with a rule of its own.
 
-``who`` is the least powerful caller that may: ``anyone``, ``signed in`` (whoever it is about themselves), a role in the
-project, or ``operator`` (runs the platform, is no member). `test_authz` derives everybody else's refusal from it.
+``who`` is the least powerful caller that may: ``anyone``, ``signed in`` (whoever it is about themselves), ``person`` (the
+same, but by a session: everybody's access token is refused), a role in the project, or ``operator`` (runs the platform,
+is no member). `test_authz` derives everybody else's refusal from it.
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ OPERATIONS: dict[str, Op] = {
     "deletePersonalAccessToken": Op("signed in", 'deletePersonalAccessToken(id: "<own_token>")', M),
     "revokedPersonalAccessToken": Op("signed in", 'revokedPersonalAccessToken(where: {id: "<own_token>"})', M),
     "createLoginLink": Op("signed in", "createLoginLink", M),
+    "sessions": Op("person", "sessions"),
+    "revokeSession": Op("person", 'revokeSession(where: {id: "ses_x"})', M),
+    "revokeAllSessions": Op("person", "revokeAllSessions", M),
+    "rotateSigningKeys": Op("operator", "rotateSigningKeys", M),
     "createProject": Op("signed in", 'createProject(data: {name: "another"})', M),
     "updateProject": Op("admin", 'updateProject(where: {id: "<project>"}, data: {name: "renamed"})', M),
     "deleteProject": Op("owner", 'deleteProject(id: "<project>")', M),
@@ -136,6 +141,17 @@ ROUTES: dict[str, Rest] = {
     "POST /auth/cli/start": Rest("anyone", _send("POST", "/auth/cli/start", lambda _: b"{}", JSON)),
     "POST /auth/logout": Rest("anyone", _send("POST", "/auth/logout", lambda _: b"", JSON)),
     "GET /auth/me": Rest("signed in", _get("/auth/me")),
+    "GET /.well-known/jwks.json": Rest("anyone", _get("/.well-known/jwks.json")),
+    "GET /account/sessions": Rest("person", _get("/account/sessions")),
+    "DELETE /account/sessions": Rest("person", _send("DELETE", "/account/sessions", lambda _: b"", JSON)),
+    "DELETE /account/sessions/{id}": Rest("person", _send("DELETE", "/account/sessions/ses_x", lambda _: b"", JSON)),
+    "POST /tokens": Rest("signed in", _send("POST", "/tokens", lambda _: b'{"name": "by rest"}', JSON)),
+    "GET /tokens": Rest("signed in", _get("/tokens")),
+    "GET /tokens/limits": Rest("signed in", _get("/tokens/limits")),
+    "DELETE /tokens/{id}": Rest("signed in", _send("DELETE", "/tokens/<own_token>", lambda _: b"", JSON)),
+    "POST /tokens/validate": Rest(
+        "anyone", _send("POST", "/tokens/validate", lambda w: f'{{"token": "{w.own_secret}"}}'.encode(), JSON)
+    ),
     "GET /v1/projects/{project}/events": Rest("viewer", _first_event("/v1/projects/<project>/events?after=0")),
     "POST /v1/projects/{project}/content/missing": Rest(
         "member", _send("POST", f"{CONTENT}/missing", lambda w: f'{{"cids": ["{w.cid}"]}}'.encode(), JSON)

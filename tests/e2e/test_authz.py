@@ -54,6 +54,8 @@ def refusal(who: str, caller: str) -> str | None:
         return "unauthenticated"
     if who == "signed in":
         return None
+    if who == "person":
+        return "forbidden"  # all callers come with access tokens; sessions are in tests/unit/auth
     if who == "operator":
         return None if caller == "operator" else "forbidden"
     if caller not in ROLES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from af.core.context import Actor
 
 _BROWSERS = (  # in this order: most claim to be those after them, too
@@ -37,3 +39,14 @@ def device_of(user_agent: str) -> str:
 def place_of(actor: Actor) -> str:
     """Which device asks, and from which network address, for messages: ``Firefox on Linux, 203.0.113.7``."""
     return ", ".join(part for part in (device_of(actor.user_agent) or "a program", actor.address) if part)
+
+
+def where_is(address: str) -> str | None:
+    """What an address says about where it is, without any database of places."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if parsed.is_loopback:
+        return "this machine"
+    return "private network" if parsed.is_private else None

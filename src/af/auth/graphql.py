@@ -8,8 +8,9 @@ from ariadne import MutationType, ObjectType, QueryType
 from graphql import GraphQLResolveInfo
 
 from af.auth import service as auth
+from af.auth.devices import device_of, where_is
 from af.auth.errors import TokenNotFound
-from af.auth.models import AccessToken, TokenAllowance, User
+from af.auth.models import AccessToken, Session, TokenAllowance, User
 from af.core.context import Context
 from af.core.errors import InvalidInput
 
@@ -25,6 +26,8 @@ extend type Query {
   personalAccessTokens(first: Int = 50, after: String): PersonalAccessTokenList! @cost(multipliers: ["first"])
   "How many more tokens you may make."
   apiKeyRateLimit: ApiKeyRateLimit!
+  "Where you are signed in, newest first. Not with an access token."
+  sessions: [Session!]!
 }
 
 extend type Mutation {
@@ -38,6 +41,39 @@ extend type Mutation {
   revokedPersonalAccessToken(where: DeletePersonalAccessTokenWhereInput!): PersonalAccessToken!
   "A link that signs you in once, for a browser. Not with a limited token: a session can do everything that you can."
   createLoginLink: LoginLink!
+  "Sign out somewhere: at once in this process, within five seconds everywhere."
+  revokeSession(where: SessionWhereInput!): Boolean!
+  "Sign out everywhere else, with `all: true` everywhere; how many sessions that were."
+  revokeAllSessions(all: Boolean = false): Int!
+  """
+  Replace the key that signs access tokens; the id of the new one. It is published ten minutes before it signs, and the
+  old one as long as its tokens last. `atOnce` is for a key that leaked: the tokens it signed end now. Operator only.
+  """
+  rotateSigningKeys(atOnce: Boolean = false): ID!
+}
+
+"Somewhere a person is signed in."
+type Session {
+  id: ID!
+  "The session of this request."
+  current: Boolean!
+  "`browser`, or `tokens` for the command line and apps."
+  kind: String!
+  "How they proved who they are: `email`, `github`, `passkey`, …"
+  method: String!
+  "A guess from the user agent, such as `Firefox on Linux`."
+  device: String
+  address: String!
+  "`this machine` or `private network`; null for any other address."
+  place: String
+  createdAt: Date!
+  "Exact to the minute."
+  lastSeenAt: Date
+  expiresAt: Date!
+}
+
+input SessionWhereInput {
+  id: ID!
 }
 
 type User {
@@ -95,6 +131,7 @@ mutation = MutationType()
 user_type = ObjectType("User")
 token_type = ObjectType("PersonalAccessToken")
 allowance_type = ObjectType("ApiKeyRateLimit")
+session_type = ObjectType("Session")
 
 
 @query.field("me")
@@ -146,6 +183,47 @@ async def resolve_create_login_link(_: None, info: Info) -> dict[str, str]:
     return {"url": auth.login_url(ctx, await auth.create_login_link(ctx, user.id))}
 
 
+@query.field("sessions")
+async def resolve_sessions(_: None, info: Info) -> list[Session]:
+    return await auth.sessions.list_sessions(_ctx(info))
+
+
+@mutation.field("revokeSession")
+async def resolve_revoke_session(_: None, info: Info, where: dict[str, str]) -> bool:
+    await auth.sessions.revoke_session(_ctx(info), where["id"])
+    return True
+
+
+@mutation.field("revokeAllSessions")
+async def resolve_revoke_sessions(_: None, info: Info, all: bool | None = False) -> int:
+    return await auth.sessions.revoke_all_sessions(_ctx(info), own_too=bool(all))
+
+
+@mutation.field("rotateSigningKeys")
+async def resolve_rotate_keys(_: None, info: Info, atOnce: bool | None = False) -> str:  # noqa: N803 - the schema's
+    return await auth.keys.rotate_signing_keys(_ctx(info), at_once=bool(atOnce))
+
+
+@session_type.field("current")
+def resolve_current(session: Session, info: Info) -> bool:
+    return session.id == _ctx(info).actor.session_id
+
+
+@session_type.field("kind")
+def resolve_kind(session: Session, _: Info) -> str:
+    return session.kind.value
+
+
+@session_type.field("device")
+def resolve_device(session: Session, _: Info) -> str | None:
+    return device_of(session.user_agent) or None
+
+
+@session_type.field("place")
+def resolve_place(session: Session, _: Info) -> str | None:
+    return where_is(session.address)
+
+
 @user_type.field("walletAddress")
 def resolve_wallet(_: User, __: Info) -> None:
     return None
@@ -175,9 +253,10 @@ for _type, _aliases in {
         "lastUsedAt": "last_used_at",
         "createdAt": "created_at",
     },
+    session_type: {"createdAt": "created_at", "lastSeenAt": "last_seen_at", "expiresAt": "expires_at"},
     allowance_type: {"resetAt": "resets_at", "activeTokens": "active", "maxActiveTokens": "active_max"},
 }.items():
     for _field, _attribute in _aliases.items():
         _type.set_alias(_field, _attribute)
 
-bindables = [query, mutation, user_type, token_type, allowance_type]
+bindables = [query, mutation, user_type, token_type, allowance_type, session_type]

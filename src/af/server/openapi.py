@@ -15,6 +15,7 @@ CAR = "application/vnd.ipld.car"
 FORM = "multipart/form-data"
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
+_FLAG = {"type": "boolean"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ _DEPLOYMENT = {"$ref": "#/components/schemas/Deployment"}
 _BINARY = {"type": "string", "format": "binary"}
 _RECEIPT = {"roots": _list(_TEXT), "blocks": _COUNT, "newBlocks": _COUNT, "bytes": _COUNT}
 _CONTENT = "/v1/projects/{project}/content"
+_NEW_TOKEN: dict[str, Any] = {"name": _TEXT, "expiresAt": _COUNT, "scopes": _list(_TEXT)}
+_TOKEN = _object(id=_TEXT, name=_TEXT, scopes=_list(_TEXT), createdAt=_COUNT)
+_SESSION = _object(id=_TEXT, current=_FLAG, kind=_TEXT, method=_TEXT, address=_TEXT, createdAt=_TEXT, expiresAt=_TEXT)
 _USER = _object(id=_TEXT, username=_TEXT, email={"type": ["string", "null"]})
 _BOOLEAN = {"type": "boolean"}
 _DEVICE = _object(
@@ -141,10 +145,82 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST",
         "/auth/logout",
         "auth",
-        "End this browser's session.",
-        gives=(200, JSON, _object(success={"type": "boolean"})),
+        "End the session of the request, and that of a refresh token (`refreshToken`, optional).",
+        gives=(200, JSON, _object(success=_FLAG, message=_TEXT)),
         open=True,
     ),
+    Operation(
+        "POST",
+        "/auth/refresh",
+        "auth",
+        "The next access and refresh token. Each refresh token works once; used again later, it ends the session.",
+        takes=(JSON, _object(refreshToken=_TEXT)),
+        gives=(200, JSON, _object(success=_FLAG, accessToken=_TEXT, refreshToken=_TEXT, expiresIn=_COUNT)),
+        open=True,
+    ),
+    Operation(
+        "GET",
+        "/.well-known/jwks.json",
+        "auth",
+        "The public keys of access tokens (RFC 7517).",
+        gives=(200, JSON, _object(keys=_list({"type": "object"}))),
+        open=True,
+    ),
+    Operation(
+        "GET",
+        "/account/sessions",
+        "account",
+        "Where you are signed in. Not with an access token.",
+        gives=(200, JSON, _object(sessions=_list(_SESSION))),
+    ),
+    Operation(
+        "DELETE",
+        "/account/sessions",
+        "account",
+        "Sign out everywhere else.",
+        gives=(200, JSON, _object(success=_FLAG, revoked=_COUNT)),
+        query=(("all", "true signs out here, too."),),
+    ),
+    Operation(
+        "DELETE",
+        "/account/sessions/{id}",
+        "account",
+        "Sign out somewhere.",
+        gives=(200, JSON, _object(success=_FLAG)),
+    ),
+    Operation(
+        "POST",
+        "/tokens",
+        "tokens",
+        "A new access token; its text this once. `expiresAt` (ms since 1970) and `scopes` are optional.",
+        takes=(JSON, {"type": "object", "properties": _NEW_TOKEN, "required": ["name"], "additionalProperties": False}),
+        gives=(201, JSON, _object(success=_FLAG, token=_TOKEN)),
+    ),
+    Operation(
+        "GET",
+        "/tokens",
+        "tokens",
+        "Your access tokens, newest first, 100 at a time.",
+        gives=(200, JSON, _object(tokens=_list(_TOKEN))),
+        query=(("after", "The endCursor of the page before."),),
+    ),
+    Operation(
+        "GET",
+        "/tokens/limits",
+        "tokens",
+        "How many more access tokens you may make.",
+        gives=(200, JSON, _object(rateLimit={"type": "object"}, tokenLimit={"type": "object"})),
+    ),
+    Operation(
+        "POST",
+        "/tokens/validate",
+        "tokens",
+        "Whose access token it is; 401 with one text for any other.",
+        takes=(JSON, _object(token=_TEXT)),
+        gives=(200, JSON, _object(valid=_FLAG, userId=_TEXT, tokenId=_TEXT)),
+        open=True,
+    ),
+    Operation("DELETE", "/tokens/{id}", "tokens", "Revoke an access token.", gives=(200, JSON, _object(success=_FLAG))),
     Operation("GET", "/auth/me", "auth", "Who the credentials belong to.", gives=(200, JSON, _object(user=_USER))),
     Operation(
         "GET",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import datetime
 
 import msgspec
@@ -13,7 +12,7 @@ from starlette.routing import Route
 from af.auth import service as auth
 from af.auth.addresses import COOKIE, is_own_host, require_own_page
 from af.auth.cookies import forget
-from af.auth.devices import device_of
+from af.auth.devices import device_of, where_is
 from af.auth.models import Session, User
 from af.core.context import Context
 from af.core.errors import InvalidInput, Unauthenticated
@@ -142,22 +141,11 @@ def shown_session(ctx: Context, session: Session) -> dict[str, object]:
         "method": session.method,
         "device": device_of(session.user_agent) or None,
         "address": session.address,
-        "place": place_of(session.address),
+        "place": where_is(session.address),
         "createdAt": _moment(session.created_at),
         "lastSeenAt": _moment(session.last_seen_at),
         "expiresAt": _moment(session.expires_at),
     }
-
-
-def place_of(address: str) -> str | None:
-    """What an address says about where it is, without any database of places."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    if parsed.is_loopback:
-        return "this machine"
-    return "private network" if parsed.is_private else None
 
 
 def _moment(value: datetime | None) -> str | None:
