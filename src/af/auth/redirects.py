@@ -16,7 +16,7 @@ LENGTH_MAX = 2048
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)+")
 _HIDDEN = re.compile(r"%(2f|5c|[01][0-9a-f]|7f|(?![0-9a-f]{2}))", re.IGNORECASE)
 """A slash, a backslash or a control character in disguise, or half an escape: proxies differ about them."""
-_LOOPBACK = ("127.0.0.1", "::1")
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\]):[1-9][0-9]{0,4}")
 _ADDED = frozenset({"code", "error"})
 
 
@@ -54,7 +54,7 @@ def check_target(text: str, *, allowed: Collection[str], code_challenge: str) ->
         raise refused
     try:
         parts = urlsplit(text)
-        port = parts.port or 0
+        parts.port  # noqa: B018 - raises ValueError for one that cannot be
         names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True, max_num_fields=50)}
     except ValueError as error:
         raise refused from error
@@ -62,7 +62,7 @@ def check_target(text: str, *, allowed: Collection[str], code_challenge: str) ->
         raise refused
     if f"{parts.scheme}://{parts.netloc}".lower() in allowed:
         return text
-    if parts.scheme == "http" and parts.hostname in _LOOPBACK and port > 0:
+    if parts.scheme == "http" and _LOOPBACK.fullmatch(parts.netloc):
         if not code_challenge:
             raise RedirectRefused(
                 "A program on your machine must send a PKCE challenge.",
