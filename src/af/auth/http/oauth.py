@@ -14,7 +14,7 @@ from af.auth import service as auth
 from af.auth.addresses import COOKIE, host_name
 from af.auth.backends.oauth import OAuth
 from af.auth.cookies import FLOW_COOKIE, forget, set_flow, set_session
-from af.auth.errors import MethodUnknown, PersonRequired, RedirectRefused
+from af.auth.errors import MethodUnknown, RedirectRefused
 from af.auth.http.sign_in import finished_response
 from af.auth.models import Linked, SecondFactorNeeded, SignedIn
 from af.auth.service import exchange
@@ -110,8 +110,6 @@ async def go_on(request: Request) -> Response:
     ctx = context(request)
     try:
         target = await exchange.leave(ctx, request.query_params.get("ticket", ""))
-    except PersonRequired:
-        return RedirectResponse("/login", 303, _QUIET)
     except Error as error:
         return _refused(ctx, request, error)
     return RedirectResponse(target, 302, _QUIET)
