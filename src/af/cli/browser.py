@@ -185,11 +185,9 @@ def _has_browser() -> bool:
 
 
 def _open(url: str) -> None:
-    """Open ``url`` by a process of its own: browsers print to stdout and take their time."""
-    subprocess.Popen(
-        [sys.executable, "-m", "webbrowser", url],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    """Open ``url`` by a process of its own, which a thread waits for: browsers print to stdout and take their time."""
+    command = [sys.executable, "-m", "webbrowser", url]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    threading.Thread(
+        target=subprocess.run, args=(command,), kwargs={**quiet, "start_new_session": True}, daemon=True
+    ).start()
