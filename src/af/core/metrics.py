@@ -31,6 +31,11 @@ CATALOGUE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "af_storage_received_bytes_total": ("counter", "Block bytes received in uploads.", ()),
     "af_storage_blocks_total": ("counter", "Blocks received in uploads, by whether they were new.", ("new",)),
     "af_sites_deployments_total": ("counter", "Deployments that reached a final state.", ("status",)),
+    "af_messages_total": (
+        "counter",
+        "E-mail and SMS, by what became of them: sent, shown in the outbox, delayed, failed, expired.",
+        ("channel", "outcome"),
+    ),
     "af_workflows_total": ("counter", "Workflow runs in the worker.", ("workflow", "outcome")),
 }
 

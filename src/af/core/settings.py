@@ -108,6 +108,29 @@ def _chains(text: str) -> str:
     return text
 
 
+def _smtp_url(text: str) -> str:
+    from af.core.messages.smtp import parse_url
+
+    if text:
+        parse_url(text)
+    return text
+
+
+def _mail_from(text: str) -> str:
+    from af.core.messages.smtp import parse_sender
+
+    if text:
+        parse_sender(text)
+    return text
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password):
+        raise ValueError("must be http(s)://host/path, without a user name or password")
+    return text
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -255,19 +278,34 @@ class Settings:
     smtp_url: str = setting(
         "",
         "AF_SMTP_URL",
-        "Mail server: smtp://user:password@host:587, smtps://… for TLS from the start.",
+        "Mail server: smtp://user:password@host:587 (STARTTLS; ?starttls=off sends in the clear, the default on this "
+        "machine only) or smtps://user:password@host:465; ?ca=FILE trusts these certificates.",
+        _smtp_url,
         secret=True,
     )
-    mail_from: str = setting("", "AF_MAIL_FROM", "Sender of mail, as `Name <address>`; empty means no-reply@AF_DOMAIN.")
+    mail_from: str = setting(
+        "",
+        "AF_MAIL_FROM",
+        "Sender of our mail: Example <mail@example.org>; empty means no-reply@AF_DOMAIN.",
+        _mail_from,
+    )
     twilio_account_sid: str = setting("", "AF_TWILIO_ACCOUNT_SID", "Twilio account that sends SMS.")
-    twilio_auth_token: str = setting("", "AF_TWILIO_AUTH_TOKEN", "Its auth token.", secret=True)
-    twilio_from: str = setting("", "AF_TWILIO_FROM", "Its number, as +4915112345678, or messaging service (MG…).")
-    sms_gateway_url: str = setting("", "AF_SMS_GATEWAY_URL", 'SMS by POST of {"to", "text"} to this address instead.')
-    sms_gateway_token: str = setting("", "AF_SMS_GATEWAY_TOKEN", "Its bearer token.", secret=True)
+    twilio_auth_token: str = setting("", "AF_TWILIO_AUTH_TOKEN", "Its token.", secret=True)
+    twilio_from: str = setting(
+        "", "AF_TWILIO_FROM", "Sender of SMS: a number (+15005550006), a name, or a Messaging Service (MG...)."
+    )
+    sms_gateway_url: str = setting(
+        "",
+        "AF_SMS_GATEWAY_URL",
+        'Any SMS service that takes POST {"to", "text"}; used where Twilio is not set.',
+        _http_url,
+    )
+    sms_gateway_token: str = setting("", "AF_SMS_GATEWAY_TOKEN", "Sent to it as Bearer.", secret=True)
     outbox: bool = setting(
         False,
         "AF_OUTBOX",
-        "Show what cannot be sent in the operator's outbox page; always so on localhost.",
+        "Show messages that nothing is configured to send to the operator, in the outbox page and in the log, also "
+        "when AF_DOMAIN is not localhost: whoever reads them can sign in as anybody.",
         _flag,
     )
 

@@ -30,7 +30,7 @@ Failed = Callable[..., Awaitable[object]]
 """``async failed(ctx, error, *args)``: bring the row to a final state after a run that ended with an exception."""
 
 RUNNING_MAX = 4
-"""Runs at the same time in one process. Rows beyond that wait as rows."""
+"""Runs at the same time in one lane of one process. Rows beyond that wait as rows."""
 FOUND_MAX = 500
 """Rows that a reconciler looks at in one turn."""
 RETRY_SECONDS = (1.0, 5.0, 25.0)
@@ -51,11 +51,15 @@ class RunInterrupted(Internal):
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A named piece of durable work. Without ``failed``, a row that still wants work is begun again after a failure."""
+    """A named piece of durable work. Without ``failed``, a row that still wants work is begun again after a failure.
+
+    Runs take places in their ``lane`` only: what hangs in one (a mail server) or takes long (an archive) does not hold
+    up another."""
 
     name: str
     run: Run
     failed: Failed | None = None
+    lane: str = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,8 @@ class Runtime:
         self._lost = lost
         self._lease_seconds = lease_seconds
         self._loops: list[asyncio.Task[None]] = []
-        self._places = asyncio.Semaphore(RUNNING_MAX)
-        self._running: set[str] = set()  # ids of workflows begun in this process and not ended
+        self._places = {each.lane: asyncio.Semaphore(RUNNING_MAX) for each in self._workflows.values()}
+        self._running: dict[str, str] = {}  # id -> lane of workflows begun in this process and not ended
         self._runs: set[asyncio.Task[Any]] = set()
         self._held_back = False
         self._stopping = False
@@ -167,10 +171,11 @@ class Runtime:
         task = asyncio.current_task()
         assert task is not None
         self._runs.add(task)
-        self._running.add(workflow_id)
+        lane = self._workflows[name].lane
+        self._running[workflow_id] = lane
         outcome = "cut"
         try:
-            async with self._places:
+            async with self._places[lane]:
                 if self._stopping:
                     raise asyncio.CancelledError
                 outcome = await self._attempt(ctx, self._workflows[name], args)
@@ -180,7 +185,7 @@ class Runtime:
         finally:
             metrics.counter("af_workflows_total").labels(name, outcome).inc()
             self._runs.discard(task)
-            self._running.discard(workflow_id)
+            self._running.pop(workflow_id, None)
             if self._held_back:
                 self._held_back = False
                 self._platform.bell.ring("work")
@@ -229,11 +234,12 @@ class Runtime:
         if not wanted:
             return set()
         known = await asyncio.to_thread(self._durable.statuses, [workflow_id for workflow_id, _ in wanted])
+        lane = self._workflows[reconciler.workflow].lane
         for workflow_id, args in wanted:
             if workflow_id in self._running:
                 continue
             if workflow_id not in known:
-                if len(self._running) >= RUNNING_MAX:
+                if list(self._running.values()).count(lane) >= RUNNING_MAX:
                     self._held_back = True
                     continue
                 await self._begin(reconciler.workflow, workflow_id, args)
@@ -242,13 +248,13 @@ class Runtime:
         return {workflow_id for workflow_id, status in known.items() if status in durable.FINAL}
 
     async def _begin(self, name: str, workflow_id: str, args: Sequence[str]) -> None:
-        self._running.add(workflow_id)
+        self._running[workflow_id] = self._workflows[name].lane
         here = False
         try:
             here = await asyncio.to_thread(self._durable.begin, workflow_id, name, list(args))
         finally:
             if not here:
-                self._running.discard(workflow_id)
+                self._running.pop(workflow_id, None)
 
     async def _end(self, ctx: Context, workflow: Workflow, workflow_id: str, status: str, args: Sequence[str]) -> None:
         """The run is over but its row is not: crashed too often, or `failed` itself failed."""

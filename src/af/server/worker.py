@@ -17,6 +17,7 @@ import structlog
 from af import auth
 from af.core import events
 from af.core.context import Platform
+from af.core.messages import jobs as messages_jobs
 from af.core.settings import Settings
 from af.core.workflows import Runtime, Schedule
 from af.domains import jobs as domains_jobs
@@ -25,7 +26,7 @@ from af.server.parts import PartSpec
 from af.sites import jobs as sites_jobs
 from af.storage import jobs as storage_jobs
 
-_DOMAINS = (domains_jobs, storage_jobs, sites_jobs)
+_DOMAINS = (domains_jobs, storage_jobs, sites_jobs, messages_jobs)
 _UPKEEP = (
     Schedule("auth.prune", 6 * 3600.0, auth.prune),
     Schedule("auth.keys", 3600.0, auth.rotate_due_keys),

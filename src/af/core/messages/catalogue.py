@@ -70,7 +70,8 @@ def checked_values(message: Message) -> dict[str, str]:
 
 def _checked(value: str, kind: Kind) -> str:
     if kind is Kind.LINK:
-        assert len(value) <= LINK_CHARS_MAX and _LINK.fullmatch(value), "links are http(s) addresses of ours"
+        assert len(value) <= LINK_CHARS_MAX, "links have a bounded length"
+        assert _LINK.fullmatch(value), "links are http(s) addresses of ours"
         return value
     line = " ".join("".join(_printable(char) for char in value[: 10 * TEXT_CHARS_MAX]).split())
     if len(line) > TEXT_CHARS_MAX:

@@ -1,9 +1,10 @@
 """The worker's part in messages: what the outbox holds is delivered, tried again, or given up.
 
 At least once: a worker that is killed between the mail server's "taken" and the commit of that fact sends the message
-again when it is back. A row that says ``sent`` is never sent again. Each attempt is a workflow of its own, so a message
-that waits for its next attempt takes no place, and one that ends workers is given up after some of them (RunInterrupted).
-E-mail and SMS have places of their own: a mail server that hangs holds up neither SMS nor deployments.
+again when it is back. A row that says ``sent`` is never sent again. Each attempt is a workflow of its own: a message
+that waits for its next attempt takes no place, and one that ends workers is given up after some of them
+(`RunInterrupted`). E-mail and SMS have places of their own: a mail server that hangs holds up neither SMS nor
+deployments.
 """
 
 from __future__ import annotations

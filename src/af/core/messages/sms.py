@@ -1,7 +1,7 @@
 """SMS by Twilio's Programmable Messaging, or by any gateway that takes a small JSON body.
 
-Twilio: ``POST /2010-04-01/Accounts/{sid}/Messages.json``, a form with To, From (or MessagingServiceSid) and Body; 201 is
-success, errors are ``{"code", "message", "status"}`` (twilio.com/docs/api/errors).
+Twilio: ``POST /2010-04-01/Accounts/{sid}/Messages.json``, a form with To, From (or MessagingServiceSid) and Body; 201
+is success, errors are ``{"code", "message", "status"}`` (twilio.com/docs/api/errors).
 """
 
 from __future__ import annotations

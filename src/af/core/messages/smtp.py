@@ -147,7 +147,7 @@ class SmtpMailer:
         except aiosmtplib.SMTPAuthenticationError as error:
             raise _refusal(error.code, "the server refuses our user name and password", final=False) from None
         except aiosmtplib.SMTPResponseException as error:
-            final = error.code >= 500 and isinstance(error, aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPDataError)
+            final = error.code >= 500 and isinstance(error, aiosmtplib.SMTPDataError)  # others: ours, may be mended
             raise _refusal(error.code, error.message, final=final) from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             reason = str(error) or "no answer in time"

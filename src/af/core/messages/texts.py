@@ -110,7 +110,7 @@ def _environment(*, html: bool) -> Environment:
 
     return Environment(
         loader=FileSystemLoader(_FOLDER),
-        autoescape=html,  # the other makes plain text, in which nothing has a meaning
+        autoescape=html,  # noqa: S701 - the other makes plain text, in which nothing has a meaning
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
