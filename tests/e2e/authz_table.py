@@ -1,7 +1,7 @@
 """Who may do what: one line per GraphQL operation, one per REST route, one per field with a rule of its own.
 
-``who`` is the least powerful caller that may: ``anyone``, ``signed in`` (whoever it is about themselves), ``person`` (the
-same, but by a session: everybody's access token is refused), a role in the project, or ``operator`` (runs the platform,
+``who`` is the least powerful caller that may: ``anyone``, ``signed in`` (whoever it is about themselves), ``person``
+(the same, but by a session: no access token may), a role in the project, or ``operator`` (runs the platform,
 is no member). `test_authz` derives everybody else's refusal from it.
 """
 
@@ -145,13 +145,15 @@ ROUTES: dict[str, Rest] = {
     "GET /account/sessions": Rest("person", _get("/account/sessions")),
     "DELETE /account/sessions": Rest("person", _send("DELETE", "/account/sessions", lambda _: b"", JSON)),
     "DELETE /account/sessions/{id}": Rest("person", _send("DELETE", "/account/sessions/ses_x", lambda _: b"", JSON)),
-    "POST /tokens": Rest("signed in", _send("POST", "/tokens", lambda _: b'{"name": "by rest"}', JSON)),
+    "POST /tokens": Rest("signed in", _send("POST", "/tokens", lambda _: b'{"name": "by rest"}', JSON), changes=True),
     "GET /tokens": Rest("signed in", _get("/tokens")),
     "GET /tokens/limits": Rest("signed in", _get("/tokens/limits")),
-    "DELETE /tokens/{id}": Rest("signed in", _send("DELETE", "/tokens/<own_token>", lambda _: b"", JSON)),
+    "DELETE /tokens/{id}": Rest("signed in", _send("DELETE", "/tokens/<own_token>", lambda _: b"", JSON), changes=True),
     "POST /tokens/validate": Rest(
         "anyone", _send("POST", "/tokens/validate", lambda w: f'{{"token": "{w.own_secret}"}}'.encode(), JSON)
     ),
+    "GET /auth/oauth/providers": Rest("anyone", _get("/auth/oauth/providers")),
+    "OPTIONS /auth/exchange": Rest("anyone", _send("OPTIONS", "/auth/exchange", lambda _: b"", JSON)),
     "GET /v1/projects/{project}/events": Rest("viewer", _first_event("/v1/projects/<project>/events?after=0")),
     "POST /v1/projects/{project}/content/missing": Rest(
         "member", _send("POST", f"{CONTENT}/missing", lambda w: f'{{"cids": ["{w.cid}"]}}'.encode(), JSON)
@@ -189,6 +191,10 @@ PAGES = {
     "POST /auth/cli/deny",
     "POST /auth/cli/poll",
     "POST /auth/cli/exchange",
+    "GET /auth/oauth/{provider}",
+    "GET /auth/oauth/callback/{provider}",
+    "GET /auth/oauth/continue",
+    "POST /auth/exchange",
 }
 """Routes for people without credentials; what they allow is the secret in their form (tests/unit/auth)."""
 
