@@ -62,12 +62,15 @@ class NetworkError(SdkError):
 
 
 class NotSignedIn(SdkError):
-    """No token is known for this address."""
+    """No token is known for this address, or the session is over."""
 
     code = "not_signed_in"
     number = 9003
     exit_code = 4
-    explain = "No token was found in AF_TOKEN, FLEEK_TOKEN or the active profile. Run `af login --token TOKEN`."
+    explain = (
+        "No token was found in AF_TOKEN, FLEEK_TOKEN or the active profile, the session of the profile was ended or not "
+        "used for too long, or a sign-in was refused. Run `af login`; in a pipeline set AF_TOKEN, or run `af login --ci`."
+    )
 
 
 class FolderError(SdkError):

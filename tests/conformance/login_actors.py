@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from af.auth.backends import Backend, Opening
 from af.auth.backends.email import Email
+from af.auth.backends.oauth import OAuth
+from af.auth.backends.oauth.providers import read_issuers
 from af.auth.backends.sms import Sms
+from af.core.http import Client
+from tests.support import oidc
 
 Values = Mapping[str, Any]
 
@@ -73,4 +78,46 @@ async def _sms() -> AsyncIterator[Holder]:
     yield CodeReader(Sms(), "phone", "+4915112345678", "+4915112345679")
 
 
-ACTORS: dict[str, Callable[[], AbstractAsyncContextManager[Holder]]] = {"email": _email, "sms": _sms}
+class AccountHolder:
+    """Goes to a provider (a real one, which checks PKCE), is let in there and brings back what it says."""
+
+    claim: Mapping[str, str] = {}
+    registered_subject = ""
+    registered_data: Mapping[str, Any] = {}
+    impossible_claims: tuple[Mapping[str, str], ...] = ()
+
+    def __init__(self, backend: OAuth, provider: oidc.Provider, person: str, *, at: datetime) -> None:
+        self.backend: Backend = backend
+        moment = int(at.timestamp())
+        self._arguments = (backend, provider)
+        self._at = at
+        provider.alter(
+            claims={"sub": person, "iat": moment, "exp": moment + 300, "nbf": moment}, userinfo={"sub": person}
+        )
+
+    async def answer(self, opening: Opening) -> Values:
+        values = await oidc.visit(opening.shown["redirect"])
+        assert values.pop("state") == opening.lookup
+        return values
+
+    def spoiled(self, answer: Values) -> Iterator[Values]:
+        yield {**answer, "code": answer["code"] + "x"}
+        yield {**answer, "iss": "https://elsewhere.example"}
+        yield {**answer, "error": "access_denied"}
+
+    def hidden(self, opening: Opening) -> Iterator[str]:
+        yield opening.secret["verifier"]
+
+    @asynccontextmanager
+    async def other(self) -> AsyncIterator[Holder]:
+        yield AccountHolder(*self._arguments, "eve", at=self._at)
+
+
+@asynccontextmanager
+async def _openid() -> AsyncIterator[Holder]:
+    with oidc.running() as provider:
+        (configured,) = read_issuers(oidc.settings_of(provider.issuer))
+        yield AccountHolder(OAuth(configured, Client()), provider, "ada", at=datetime(2026, 1, 1, 12, tzinfo=UTC))
+
+
+ACTORS: dict[str, Callable[[], AbstractAsyncContextManager[Holder]]] = {"email": _email, "sms": _sms, "openid": _openid}

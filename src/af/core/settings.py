@@ -356,50 +356,14 @@ class Settings:
     )
 
     # Sign-in with other providers
-    oauth_google_client_id: str = setting(
-        "",
-        "AF_OAUTH_GOOGLE_CLIENT_ID",
-        "Client id at Google; with it people can sign in there.",
-    )
-    oauth_google_client_secret: str = setting(
-        "",
-        "AF_OAUTH_GOOGLE_CLIENT_SECRET",
-        "Client secret at Google.",
-        secret=True,
-    )
-    oauth_github_client_id: str = setting(
-        "",
-        "AF_OAUTH_GITHUB_CLIENT_ID",
-        "Client id at GitHub; with it people can sign in there.",
-    )
-    oauth_github_client_secret: str = setting(
-        "",
-        "AF_OAUTH_GITHUB_CLIENT_SECRET",
-        "Client secret at GitHub.",
-        secret=True,
-    )
-    oauth_twitter_client_id: str = setting(
-        "",
-        "AF_OAUTH_TWITTER_CLIENT_ID",
-        "Client id at X (Twitter); with it people can sign in there.",
-    )
-    oauth_twitter_client_secret: str = setting(
-        "",
-        "AF_OAUTH_TWITTER_CLIENT_SECRET",
-        "Client secret at X (Twitter).",
-        secret=True,
-    )
-    oauth_discord_client_id: str = setting(
-        "",
-        "AF_OAUTH_DISCORD_CLIENT_ID",
-        "Client id at Discord; with it people can sign in there.",
-    )
-    oauth_discord_client_secret: str = setting(
-        "",
-        "AF_OAUTH_DISCORD_CLIENT_SECRET",
-        "Client secret at Discord.",
-        secret=True,
-    )
+    oauth_google_client_id: str = setting("", "AF_OAUTH_GOOGLE_CLIENT_ID", "Client id at Google.")
+    oauth_google_client_secret: str = setting("", "AF_OAUTH_GOOGLE_CLIENT_SECRET", "Secret of it.", secret=True)
+    oauth_github_client_id: str = setting("", "AF_OAUTH_GITHUB_CLIENT_ID", "Client id at GitHub.")
+    oauth_github_client_secret: str = setting("", "AF_OAUTH_GITHUB_CLIENT_SECRET", "Secret of it.", secret=True)
+    oauth_twitter_client_id: str = setting("", "AF_OAUTH_TWITTER_CLIENT_ID", "Client id at X (Twitter).")
+    oauth_twitter_client_secret: str = setting("", "AF_OAUTH_TWITTER_CLIENT_SECRET", "Secret of it.", secret=True)
+    oauth_discord_client_id: str = setting("", "AF_OAUTH_DISCORD_CLIENT_ID", "Client id at Discord.")
+    oauth_discord_client_secret: str = setting("", "AF_OAUTH_DISCORD_CLIENT_SECRET", "Secret of it.", secret=True)
     oidc_providers: str = setting(
         "",
         "AF_OIDC_PROVIDERS",

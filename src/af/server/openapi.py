@@ -4,41 +4,20 @@ platform really has, both ways, so a route cannot appear or vanish unnoticed. Gr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import af
+from af.server import openapi_sign_in
+from af.server.openapi_shapes import COUNT as _COUNT
+from af.server.openapi_shapes import FLAG as _FLAG
+from af.server.openapi_shapes import JSON, Operation
+from af.server.openapi_shapes import TEXT as _TEXT
+from af.server.openapi_shapes import list_of as _list
+from af.server.openapi_shapes import object_of as _object
 
-JSON = "application/json"
 ANY = "application/octet-stream"
 CAR = "application/vnd.ipld.car"
 FORM = "multipart/form-data"
-_TEXT = {"type": "string"}
-_COUNT = {"type": "integer", "minimum": 0}
-_FLAG = {"type": "boolean"}
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """``takes`` and ``gives`` are a content type and a schema; ``open`` means that no credentials are needed."""
-
-    method: str
-    path: str
-    tag: str
-    summary: str
-    takes: tuple[str, dict[str, Any]] | None = None
-    gives: tuple[int, str, dict[str, Any]] = (200, JSON, {})
-    query: tuple[tuple[str, str], ...] = ()
-    open: bool = False
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
 
 _DEPLOYMENT = {"$ref": "#/components/schemas/Deployment"}
 _BINARY = {"type": "string", "format": "binary"}
@@ -63,6 +42,7 @@ _DEVICE_TOKENS = _object(
 )
 
 OPERATIONS: tuple[Operation, ...] = (
+    *openapi_sign_in.OPERATIONS,
     Operation("GET", "/health", "probes", "The process is alive.", gives=(200, JSON, _object(status=_TEXT)), open=True),
     Operation(
         "GET",
