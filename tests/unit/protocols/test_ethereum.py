@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
@@ -41,45 +43,53 @@ def test_other_texts_are_no_addresses(text: str) -> None:
         ethereum.parse_address(text)
 
 
-def _published(address: str, nonce: str, issued: str, **rest: str) -> str:
-    fields = {"domain": "login.xyz", "uri": "https://login.xyz", "statement": "Sign-In With Ethereum Example Statement"}
-    return siwe.write(
-        Message(**(fields | rest), address=address, version="1", chain_id="1", nonce=nonce, issued_at=issued)
+def _published(address: str, nonce: str, issued_at: str, expiration_time: str | None = None) -> Message:
+    return Message(
+        domain="login.xyz",
+        address=address,
+        statement="Sign-In With Ethereum Example Statement",
+        uri="https://login.xyz",
+        version="1",
+        chain_id="1",
+        nonce=nonce,
+        issued_at=issued_at,
+        expiration_time=expiration_time,
     )
 
 
+EXAMPLE = _published(
+    "0x9D85ca56217D2bb651b00f15e694EB7E713637D4",
+    "bTyXgcQxn2htgkjJn",
+    "2022-01-27T17:09:38.578Z",
+    "2100-01-07T14:31:43.952Z",
+)
+LOW_V = replace(
+    _published("0xc95EB884FE852e241D409234bfC7045CB9E31BD7", "15050747", "2022-06-30T14:08:51.382Z"),
+    domain="www.tally.xyz",
+    uri="https://tally.xyz",
+    statement="Sign in with Ethereum to Tally",
+)
+
+
 @pytest.mark.parametrize(
-    "address,text,signature",
+    "message,signature",
     [
         (
-            "0x9D85ca56217D2bb651b00f15e694EB7E713637D4",
-            _published(
-                "0x9D85ca56217D2bb651b00f15e694EB7E713637D4",
-                "bTyXgcQxn2htgkjJn",
-                "2022-01-27T17:09:38.578Z",
-                expiration_time="2100-01-07T14:31:43.952Z",
-            ),
+            EXAMPLE,
             "dc35c7f8ba2720df052e0092556456127f00f7707eaa8e3bbff7e56774e7f2e0"
             "5a093cfc9e02964c33d86e8e066e221b7d153d27e5a2e97ccd5ca7d3f2ce06cb1b",
         ),
         (  # the last byte is 1
-            "0xc95EB884FE852e241D409234bfC7045CB9E31BD7",
-            _published(
-                "0xc95EB884FE852e241D409234bfC7045CB9E31BD7",
-                "15050747",
-                "2022-06-30T14:08:51.382Z",
-                domain="www.tally.xyz",
-                uri="https://tally.xyz",
-                statement="Sign in with Ethereum to Tally",
-            ),
+            LOW_V,
             "8c46b6eb8505939892d8e9b075f89f8277321b17b993151f37810cdda38cce6f"
             "4a85909d2b53e6a14629c74c0ac38bf4becde78ee5b2529812bf6cceaf7b2a2501",
         ),
     ],
 )
-def test_published_signatures_give_their_address(address: str, text: str, signature: str) -> None:
+def test_published_signatures_give_their_address(message: Message, signature: str) -> None:
+    text = siwe.write(message)
     recovered = ethereum.recover(ethereum.hash_of_text(text), bytes.fromhex(signature))
-    assert ethereum.to_text(recovered) == address
+    assert ethereum.to_text(recovered) == message.address
     assert ethereum.recover(ethereum.hash_of_text(text + "."), bytes.fromhex(signature)) != recovered
 
 
