@@ -171,6 +171,10 @@ def test_a_person_approves_in_a_browser_and_af_is_signed_in(
     assert who["signIn"]["expiresAt"]
     rows = json.loads(af(environment, "sessions", "list", "--json").stdout)["data"]
     assert [row["method"] for row in rows if row["current"]] == ["device"]
+    first = next(row["id"] for row in rows if row["current"])
+    signed_in(at_terminal, person)
+    again = json.loads(af(environment, "sessions", "list", "--json").stdout)["data"]
+    assert first not in [row["id"] for row in again], "a session that was replaced is ended"
 
 
 def test_the_browser_on_this_machine_brings_a_code(

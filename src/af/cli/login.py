@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -217,12 +218,29 @@ def _remember(state: State, name: str, client: Client, secret: str | SessionToke
     except NotFoundHere:  # none, or several: `af projects use` chooses
         project_id, slug = "", ""
     url = client.transport.url
-    with config.editing() as credentials:
+    with keeping.ProfileKeeper(name).exclusive(), config.editing() as credentials:
+        replaced = credentials.profiles.get(name, {})
         keeping.remember(credentials, name, url, project_id, secret, method)
+    _end(replaced)
     if state.json:
         output.document(identity(user.id, user.username, user.email, url, name, slug))
     elif not state.quiet:
         output.note(f"Signed in at {url} as {user.username or user.email or user.id} (profile {name}).")
+
+
+def _end(profile: dict[str, str]) -> None:
+    """End the session that was replaced, if the platform is there: nothing else knows its tokens any more."""
+    from af.cli.keeping import tokens_in
+    from alternatefutures.errors import SdkError
+    from alternatefutures.signin import SignIn
+
+    tokens = tokens_in(profile)
+    if tokens is None or not tokens.refresh or "apiUrl" not in profile:
+        return
+    platform = SignIn(profile["apiUrl"])
+    with contextlib.suppress(SdkError):
+        platform.sign_out(tokens)
+    platform.close()
 
 
 def identity(

@@ -42,7 +42,9 @@ def create(state: State, name: str, scopes: tuple[str, ...], expires: str | None
     client = state.client()
     asked = _scopes(scopes)
     try:
-        made = client.create_token(name, scopes=asked, expires_at=_expiry(expires or _DEFAULT), project_id=project)
+        made = client.create_token(
+            name, scopes=asked, expires_at=_expiry(_DEFAULT if expires is None else expires), project_id=project
+        )
     except ApiError as error:
         if expires is not None or error.code != "invalid_expiry":
             raise

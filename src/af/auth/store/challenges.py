@@ -103,7 +103,13 @@ async def by_lookup(connection: AsyncConnection, method: str, lookup_hash: str, 
 
 
 async def settle(
-    connection: AsyncConnection, before: Challenge, *, subject: str, secret: bytes, user_id: UserId | None, now: datetime
+    connection: AsyncConnection,
+    before: Challenge,
+    *,
+    subject: str,
+    secret: bytes,
+    user_id: UserId | None,
+    now: datetime,
 ) -> bool:
     """Take an open challenge from one state (``subject``) to another; false when somebody else was faster."""
     settled = (
