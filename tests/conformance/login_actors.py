@@ -13,6 +13,7 @@ from af.auth.backends.oauth import OAuth
 from af.auth.backends.oauth.providers import read_issuers
 from af.auth.backends.sms import Sms
 from af.core.http import Client
+from tests.conformance.wallet_actors import ethereum, solana
 from tests.support import oidc
 
 Values = Mapping[str, Any]
@@ -120,4 +121,10 @@ async def _openid() -> AsyncIterator[Holder]:
         yield AccountHolder(OAuth(configured, Client()), provider, "ada", at=datetime(2026, 1, 1, 12, tzinfo=UTC))
 
 
-ACTORS: dict[str, Callable[[], AbstractAsyncContextManager[Holder]]] = {"email": _email, "sms": _sms, "openid": _openid}
+ACTORS: dict[str, Callable[[], AbstractAsyncContextManager[Holder]]] = {
+    "email": _email,
+    "sms": _sms,
+    "ethereum": ethereum,
+    "solana": solana,
+    "openid": _openid,
+}
