@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from af import auth
-from af.core import events
+from af.core import events, limits
 from af.core.context import Platform
 from af.core.messages import jobs as messages_jobs
 from af.core.settings import Settings
@@ -29,6 +29,7 @@ from af.storage import jobs as storage_jobs
 _DOMAINS = (domains_jobs, storage_jobs, sites_jobs, messages_jobs)
 _UPKEEP = (
     Schedule("auth.prune", 6 * 3600.0, auth.prune),
+    Schedule("limits.prune", 3600.0, limits.prune),
     Schedule("auth.keys", 3600.0, auth.rotate_due_keys),
     Schedule("events.prune", 3600.0, events.prune),
 )
