@@ -14,7 +14,7 @@ import pytest
 from starlette.routing import Router
 
 from af import auth
-from af.auth import http
+from af.auth import http, store
 from af.auth.backends.oauth import code_challenge
 from af.core.clock import FixedClock, SystemClock
 from af.core.context import Platform
@@ -173,6 +173,23 @@ async def test_who_says_no_at_the_provider_is_told_so(browser: Browser, provider
     arrived = await browser.sign_in()
     assert error_in(arrived) == "consent_refused"
     assert "script" not in arrived.headers["location"]
+
+
+async def test_an_address_that_a_provider_vouches_for_takes_over_no_account(
+    browser: Browser, provider: oidc.Provider, platform: Platform
+) -> None:
+    ada = await platforms.user(platform, "ada")
+    assert ada.actor.user_id is not None
+    async with ada.transaction() as tx:
+        await store.users.set_email(tx, ada.actor.user_id, "ada@example.org", ada.now)
+    provider.alter(userinfo={"email": "Ada@Example.org", "email_verified": True})
+    assert error_in(await browser.sign_in()) == "account_exists"
+    assert browser.session is None
+    provider.alter(userinfo={"email": "ada@example.org", "email_verified": False})
+    await browser.sign_in()
+    me = (await browser.get("/auth/me")).json()["user"]
+    assert me["id"] != ada.actor.user_id
+    assert me["email"] is None
 
 
 async def test_a_forged_identity_token_signs_nobody_in(browser: Browser, provider: oidc.Provider) -> None:
