@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import chromium, postgres
+from tests.support import chromium, mail, postgres
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -115,6 +115,32 @@ async def browser() -> AsyncIterator[Browser]:
     """The system's Chromium, new for each test; mark the test ``browser``."""
     async with chromium.browser() as started:
         yield started
+
+
+# --- mail -----------------------------------------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test that needs the mail server may have to wait until it is built."""
+    if not mail.is_built():
+        for item in items:
+            if "mailpit" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.timeout(mail.TEST_TIMEOUT_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def mailpit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mail.Mailpit]:
+    """A real mail server per test process; use `mailbox`."""
+    with mail.running(mail.mailpit_or_skip(), tmp_path_factory.mktemp("mail")) as server:
+        yield server
+
+
+@pytest.fixture
+def mailbox(mailpit: mail.Mailpit) -> Iterator[mail.Mailpit]:
+    """The mail server, empty and well-behaved."""
+    mailpit.clear()
+    yield mailpit
+    mailpit.misbehave()
 
 
 # --- no network -----------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from af.auth.service import (
     login_url,
     machines,
     me,
+    outbox_list,
+    outbox_message,
     prune,
     redeem_login_link,
     require_operator,
@@ -36,6 +38,8 @@ from af.auth.service import (
 from af.auth.service.keys import rotate_due_keys
 
 __all__ = [
+    "outbox_list",
+    "outbox_message",
     "AccessToken",
     "COOKIE",
     "CreatedSession",

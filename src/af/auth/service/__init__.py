@@ -3,6 +3,7 @@
 
 from af.auth.service import device, keys, machines, refresh, sessions, sign_in
 from af.auth.service.authenticate import authenticate, authenticate_token, user_of_grant
+from af.auth.service.outbox import outbox_list, outbox_message
 from af.auth.service.sessions import create_login_link, end_session, login_url, redeem_login_link
 from af.auth.service.signing import sign_sdk_token
 from af.auth.service.tokens import create_token, list_tokens, prune, revoke_token, token_allowance
@@ -19,6 +20,8 @@ from af.auth.service.users import (
 )
 
 __all__ = [
+    "outbox_list",
+    "outbox_message",
     "authenticate",
     "authenticate_token",
     "create_login_link",
