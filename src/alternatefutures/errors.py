@@ -68,8 +68,8 @@ class NotSignedIn(SdkError):
     number = 9003
     exit_code = 4
     explain = (
-        "No token was found in AF_TOKEN, FLEEK_TOKEN or the active profile, the profile's session was ended or not used "
-        "for too long, or a sign-in was refused. Run `af login`; in a pipeline set AF_TOKEN, or run `af login --ci`."
+        "No token was found in AF_TOKEN, FLEEK_TOKEN or the active profile; or the session was ended, or a sign-in was "
+        "refused. Run `af login`; in a pipeline set AF_TOKEN, or run `af login --ci`."
     )
 
 

@@ -247,6 +247,30 @@ def test_a_wrong_code_is_refused_in_two_calls(environment: dict[str, str]) -> No
     assert af(environment, "login", "--email", "ada@example.org", "--code", "000000").returncode == 4
 
 
+def code_sent_to(platform: Running, address: str) -> str:
+    """From the log, where messages are shown as long as no mail server is configured."""
+    pattern = rf'"to": "{re.escape(address)}", "text": "[^"]*?\s(\d{{6}})\\n'
+    found = platform.process.wait_until(
+        lambda: re.search(pattern, platform.process.output()), seconds=20, what=f"a message to {address}"
+    )
+    return found[1]
+
+
+def test_a_code_sent_by_e_mail_signs_in_at_a_terminal(
+    at_terminal: Any, environment: dict[str, str], platform: Running, database_kind: str
+) -> None:
+    address = f"{database_kind}@example.org"
+    login = at_terminal("login", "--email", address)
+    login.until("Code")
+    code = code_sent_to(platform, address)
+    login.type(f"{(int(code) + 1) % 1_000_000:06d}\n")
+    login.until("another code")
+    login.type(f"{code[:3]} {code[3:]}\n")
+    assert login.end() == 0, login.shown
+    who = json.loads(af(environment, "whoami", "--json").stdout)
+    assert (who["user"]["email"], who["signIn"]["method"]) == (address, "email")
+
+
 # --- afterwards -----------------------------------------------------------------------------------------------------
 
 
