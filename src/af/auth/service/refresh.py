@@ -7,17 +7,21 @@ tell which, and the session ends. The answer waits sealed in the row of the toke
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
 
 from af.auth import rules, store
+from af.auth.devices import place_of
 from af.auth.errors import InvalidRefreshToken
 from af.auth.models import Session, Tokens
 from af.auth.service import memory, sessions
 from af.core import audit, seal
 from af.core.context import Context
+from af.core.messages import Channel, Message, outbox
+from af.core.messages.errors import MessagesNotConfigured
 
 
 async def refresh(ctx: Context, text: str) -> Tokens:
@@ -87,9 +91,25 @@ async def _again(ctx: Context, session: Session, digest: str) -> Tokens | None:
         after = {"usedAt": row.used_at.isoformat(), "device": session.user_agent, "from": session.address}
         await audit.record(_as_owner(ctx, session), chain, "token.refresh.reuse", session.id, after=after)
         await sessions.end(_as_owner(ctx, session), session.id, session.user_id, why="reuse")
+        await _tell(ctx, session)
     memory.of(ctx).forget_session(session.id)
     ctx.log.warning("a refresh token came twice: its session was ended", session_id=session.id)
     return None
+
+
+async def _tell(ctx: Context, session: Session) -> None:
+    """A mail to the session's user. That nobody can be told must not keep a stolen session alive."""
+    async with ctx.transaction() as tx:
+        user = (await store.users.users_by_id(tx, [session.user_id]))[session.user_id]
+        if user.email is None:
+            return
+        values = {
+            "when": ctx.now.strftime("%Y-%m-%d %H:%M UTC"),
+            "place": place_of(ctx.actor),
+            "link": f"{ctx.platform.url(ctx.settings.domain)}/settings/sessions",
+        }
+        with contextlib.suppress(MessagesNotConfigured):
+            await outbox.enqueue(ctx, Message(Channel.EMAIL, user.email, "session_reuse", values))
 
 
 def _as_owner(ctx: Context, session: Session) -> Context:

@@ -48,6 +48,7 @@ TEMPLATES: Mapping[str, Template] = {
     "email_changed": _template(Channel.EMAIL, text="new_email when", name="place", link="link"),
     "invitation": _template(Channel.EMAIL, text="role days", name="inviter organization", link="link"),
     "new_sign_in": _template(Channel.EMAIL, text="method when", name="place", link="link"),
+    "session_reuse": _template(Channel.EMAIL, text="when", name="place", link="link"),
     "method_added": _template(Channel.EMAIL, text="method when", name="label place", link="link"),
     "method_removed": _template(Channel.EMAIL, text="method when", name="label place", link="link"),
     "account_deletion": _template(Channel.EMAIL, text="date days", link="link"),
