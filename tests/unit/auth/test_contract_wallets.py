@@ -156,6 +156,16 @@ async def test_a_factory_gives_nobody_anothers_address(chain: anvil.Chain, walle
     assert own.subject.endswith(wallet.address.lower())
 
 
+@pytest.mark.npm
+async def test_an_answer_that_was_never_given_is_not_read_from_what_the_factory_was_sent(wallet: Wallet) -> None:
+    """Memory still holds the factory's call data where the wallet's answer would be; no contract there, no answer."""
+    nobody = Wallet(wallet.backend, OTHER.address, wallet.chain_id)
+    check_bytes = len(ethereum.validity_call(bytes(32), bytes(65)))
+    forged = bytes(check_bytes) + ethereum.MAGIC + bytes(28)
+    with pytest.raises(WrongProof):
+        await nobody.answer(lambda text: _deployless(forged, sign(text)))
+
+
 @pytest.mark.parametrize(
     "status,body",
     [(200, b"not json"), (200, b"[]"), (200, b'{"result": 7}'), (200, b'{"result": "0xzz"}'), (500, b""),
@@ -181,7 +191,7 @@ async def test_a_node_that_is_gone_is_said_to_be_gone() -> None:
 
 def test_nodes_are_named_by_chain() -> None:
     named = settings.load({"AF_ETHEREUM_RPC_URLS": "1=https://a.example/key=x, 8453=http://127.0.0.1:8545"})
-    assert settings.chain_addresses(named.ethereum_rpc_urls) == {
+    assert setting_kinds.chain_addresses(named.ethereum_rpc_urls) == {
         "1": "https://a.example/key=x",
         "8453": "http://127.0.0.1:8545",
     }
