@@ -12,7 +12,7 @@ from eth_account.signers.local import LocalAccount
 from af.auth.backends import Identity
 from af.auth.backends.ethereum import Ethereum
 from af.auth.errors import WrongProof
-from af.core import settings
+from af.core import setting_kinds, settings
 from af.core.errors import Upstream
 from af.core.http import Client
 from af.protocols import ethereum
