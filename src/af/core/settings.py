@@ -6,15 +6,14 @@ environment and the command line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from af.core import setting_kinds as kinds
 from af.core.errors import InvalidInput
-
-Parse = Callable[[str], Any]
+from af.core.setting_kinds import setting
 
 
 class InvalidSetting(InvalidInput):
@@ -25,163 +24,45 @@ class InvalidSetting(InvalidInput):
     explain = "A setting (environment variable or option) has a value outside its range. The message names both."
 
 
-def _integer(low: int, high: int) -> Parse:
-    def parse(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low} and {high}")
-        return value
-
-    return parse
-
-
-def _number(low: float, high: float) -> Parse:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low} and {high}")
-        return value
-
-    return parse
-
-
-def _flag(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("0", "false", "no", "off", ""):
-        return False
-    raise ValueError("must be true or false")
-
-
-def _one_of(*allowed: str) -> Parse:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
-        return text
-
-    return parse
-
-
-def _domain(text: str) -> str:
-    name = text.strip().lower().rstrip(".")
-    labels = name.split(".")
-    if not name or len(name) > 253 or any(not label or len(label) > 63 for label in labels):
-        raise ValueError("must be a DNS name such as example.org")
-    if not all(c.isascii() and (c.isalnum() or c in "-.") for c in name):
-        raise ValueError("must be a DNS name such as example.org (punycode for other scripts)")
-    return name
-
-
-def _origins(text: str) -> str:
-    """Origins with commas between them, each as a browser writes it."""
-    origins = [part.strip().rstrip("/").lower() for part in text.split(",") if part.strip()]
-    for origin in origins:
-        parts = urlsplit(origin)
-        plain = f"{parts.scheme}://{parts.netloc}"
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or plain != origin:
-            raise ValueError("must be origins such as https://app.example.org, with commas between them")
-    return ",".join(origins)
-
-
-def _database_url(text: str) -> str:
-    if text.partition(":")[0].partition("+")[0] not in ("postgresql", "postgres", "sqlite"):
-        raise ValueError("must be postgresql://user:password@host/database")
-    urlsplit(text).port  # noqa: B018 - raises ValueError for a host or port that cannot be
-    return text
-
-
-def chain_addresses(text: str) -> dict[str, str]:
-    """``1=https://…,8453=https://…``: chain id -> address of a node. :raises ValueError: it is not that."""
-    found: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        chain_id, _, address = part.partition("=")
-        if not (chain_id.isascii() and chain_id.isdigit() and str(int(chain_id)) == chain_id):
-            raise ValueError("must be chain ids with addresses such as 1=https://…,8453=https://…")
-        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
-            raise ValueError(f"must have an http(s) address for chain {chain_id}")
-        found[chain_id] = address
-    return found
-
-
-def _chains(text: str) -> str:
-    chain_addresses(text)
-    return text
-
-
-def _smtp_url(text: str) -> str:
-    from af.core.messages.smtp import parse_url
-
-    if text:
-        parse_url(text)
-    return text
-
-
-def _mail_from(text: str) -> str:
-    from af.core.messages.smtp import parse_sender
-
-    if text:
-        parse_sender(text)
-    return text
-
-
-def _http_url(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password):
-        raise ValueError("must be http(s)://host/path, without a user name or password")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
-
-
-def setting(default: Any, env: str, help: str, parse: Parse = str, *, secret: bool = False) -> Any:
-    """Declare one setting as a dataclass field; ``parse`` turns the text of the environment into the value."""
-    return field(
-        default=default,
-        metadata={"env": env, "help": help, "parse": parse, "secret": secret},
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The resolved settings. Sizes are bytes, durations seconds."""
 
     # Addresses
     host: str = setting("127.0.0.1", "AF_HOST", "Address to listen on.")
-    port: int = setting(8787, "AF_PORT", "Port to listen on; 0 picks a free one.", _integer(0, 65535))
+    port: int = setting(8787, "AF_PORT", "Port to listen on; 0 picks a free one.", kinds.integer(0, 65535))
     domain: str = setting(
         "localhost",
         "AF_DOMAIN",
         "Main address: dashboard, API, and links in mail.",
-        _domain,
+        kinds.domain,
     )
     scheme: str = setting(
         "http",
         "AF_SCHEME",
         "How users reach us: https behind a TLS front.",
-        _one_of("http", "https"),
+        kinds.one_of("http", "https"),
     )
     public_port: int = setting(
         0,
         "AF_PUBLIC_PORT",
         "Port in the URLs we print; 0 means the port listened on.",
-        _integer(0, 65535),
+        kinds.integer(0, 65535),
     )
     sites_domain: str = setting(
         "",
         "AF_SITES_DOMAIN",
         "Sites live at <slug>.<this>; empty means AF_DOMAIN.",
-        _domain,
+        kinds.domain,
     )
 
     # Data
-    data: Path = setting(Path("./af-data"), "AF_DATA", "Folder for everything that is kept.", _path)
+    data: Path = setting(Path("./af-data"), "AF_DATA", "Folder for everything that is kept.", kinds.path)
     database_url: str = setting(
         "",
         "AF_DATABASE_URL",
         "postgresql://user:password@host/db; empty means SQLite in the data folder.",
-        _database_url,
+        kinds.database_url,
         secret=True,
     )
     master_key: str = setting(
@@ -192,54 +73,54 @@ class Settings:
     )
 
     # Processes
-    workers: int = setting(1, "AF_WORKERS", "Number of HTTP processes.", _integer(1, 64))
+    workers: int = setting(1, "AF_WORKERS", "Number of HTTP processes.", kinds.integer(1, 64))
     drain_seconds: float = setting(
         10.0,
         "AF_DRAIN_SECONDS",
         "Time that in-flight requests get to finish at a stop.",
-        _number(0, 600),
+        kinds.number(0, 600),
     )
     log_level: str = setting(
         "info",
         "AF_LOG_LEVEL",
         "debug, info, warning or error.",
-        _one_of("debug", "info", "warning", "error"),
+        kinds.one_of("debug", "info", "warning", "error"),
     )
 
     # Content
-    block_backend: str = setting("segments", "AF_BLOCK_BACKEND", "Block store.", _one_of("segments", "kubo"))
+    block_backend: str = setting("segments", "AF_BLOCK_BACKEND", "Block store.", kinds.one_of("segments", "kubo"))
     kubo_rpc_url: str = setting("", "AF_KUBO_RPC_URL", "Kubo RPC address, e.g. http://127.0.0.1:5001.")
     segment_bytes: int = setting(
         512 << 20,
         "AF_SEGMENT_BYTES",
         "Size at which a block segment is closed.",
-        _integer(1 << 20, 8 << 30),
+        kinds.integer(1 << 20, 8 << 30),
     )
-    block_bytes_max: int = setting(2 << 20, "AF_BLOCK_BYTES_MAX", "Largest block.", _integer(1 << 18, 16 << 20))
-    car_bytes_max: int = setting(64 << 20, "AF_CAR_BYTES_MAX", "Largest CAR body.", _integer(1 << 20, 8 << 30))
+    block_bytes_max: int = setting(2 << 20, "AF_BLOCK_BYTES_MAX", "Largest block.", kinds.integer(1 << 18, 16 << 20))
+    car_bytes_max: int = setting(64 << 20, "AF_CAR_BYTES_MAX", "Largest CAR body.", kinds.integer(1 << 20, 8 << 30))
     archive_bytes_max: int = setting(
         2 << 30,
         "AF_ARCHIVE_BYTES_MAX",
         "Largest zip or tar upload, and what it may unpack to.",
-        _integer(1, 1 << 40),
+        kinds.integer(1, 1 << 40),
     )
     files_max: int = setting(
         200_000,
         "AF_FILES_MAX",
         "Most files in one deployment.",
-        _integer(1, 10_000_000),
+        kinds.integer(1, 10_000_000),
     )
     disk_free_bytes_min: int = setting(
         64 << 20,
         "AF_DISK_FREE_BYTES_MIN",
         "Writes are refused below this much free disk.",
-        _integer(0, 1 << 40),
+        kinds.integer(0, 1 << 40),
     )
     collect_grace_seconds: int = setting(
         86_400,
         "AF_COLLECT_GRACE_SECONDS",
         "Age below which unreachable blocks are kept.",
-        _integer(0, 31_536_000),
+        kinds.integer(0, 31_536_000),
     )
 
     # Gateway
@@ -247,31 +128,37 @@ class Settings:
         64 << 20,
         "AF_GATEWAY_CACHE_BYTES",
         "Memory for small responses and directories.",
-        _integer(0, 1 << 36),
+        kinds.integer(0, 1 << 36),
     )
     gateway_hosts_max: int = setting(
         10_000,
         "AF_GATEWAY_HOSTS_MAX",
         "Hosts kept in memory by the gateway.",
-        _integer(16, 10_000_000),
+        kinds.integer(16, 10_000_000),
     )
 
     # Limits of the API
-    graphql_depth_max: int = setting(10, "AF_GRAPHQL_DEPTH_MAX", "Deepest GraphQL query.", _integer(1, 100))
-    graphql_cost_max: int = setting(5000, "AF_GRAPHQL_COST_MAX", "Costliest GraphQL query.", _integer(1, 1_000_000))
-    graphql_aliases_max: int = setting(30, "AF_GRAPHQL_ALIASES_MAX", "Most aliases in a query.", _integer(0, 10_000))
-    graphql_tokens_max: int = setting(4000, "AF_GRAPHQL_TOKENS_MAX", "Most tokens in a query.", _integer(1, 1_000_000))
+    graphql_depth_max: int = setting(10, "AF_GRAPHQL_DEPTH_MAX", "Deepest GraphQL query.", kinds.integer(1, 100))
+    graphql_cost_max: int = setting(
+        5000, "AF_GRAPHQL_COST_MAX", "Costliest GraphQL query.", kinds.integer(1, 1_000_000)
+    )
+    graphql_aliases_max: int = setting(
+        30, "AF_GRAPHQL_ALIASES_MAX", "Most aliases in a query.", kinds.integer(0, 10_000)
+    )
+    graphql_tokens_max: int = setting(
+        4000, "AF_GRAPHQL_TOKENS_MAX", "Most tokens in a query.", kinds.integer(1, 1_000_000)
+    )
     rate_per_minute: int = setting(
         1200,
         "AF_RATE_PER_MINUTE",
         "API requests per minute and caller.",
-        _integer(1, 10_000_000),
+        kinds.integer(1, 10_000_000),
     )
     rate_per_minute_anonymous: int = setting(
         120,
         "AF_RATE_PER_MINUTE_ANONYMOUS",
         "API requests per minute and address.",
-        _integer(1, 10_000_000),
+        kinds.integer(1, 10_000_000),
     )
 
     # Messages
@@ -280,14 +167,14 @@ class Settings:
         "AF_SMTP_URL",
         "Mail server: smtp://user:password@host:587 (STARTTLS; ?starttls=off sends in the clear, the default on this "
         "machine only) or smtps://user:password@host:465; ?ca=FILE trusts these certificates.",
-        _smtp_url,
+        kinds.smtp_url,
         secret=True,
     )
     mail_from: str = setting(
         "",
         "AF_MAIL_FROM",
         "Sender of our mail: Example <mail@example.org>; empty means no-reply@AF_DOMAIN.",
-        _mail_from,
+        kinds.mail_from,
     )
     twilio_account_sid: str = setting("", "AF_TWILIO_ACCOUNT_SID", "Twilio account that sends SMS.")
     twilio_auth_token: str = setting("", "AF_TWILIO_AUTH_TOKEN", "Its token.", secret=True)
@@ -298,7 +185,7 @@ class Settings:
         "",
         "AF_SMS_GATEWAY_URL",
         'Any SMS service that takes POST {"to", "text"}; used where Twilio is not set.',
-        _http_url,
+        kinds.http_url,
     )
     sms_gateway_token: str = setting("", "AF_SMS_GATEWAY_TOKEN", "Sent to it as Bearer.", secret=True)
     outbox: bool = setting(
@@ -306,7 +193,7 @@ class Settings:
         "AF_OUTBOX",
         "Show messages that nothing is configured to send to the operator, in the outbox page and in the log, also "
         "when AF_DOMAIN is not localhost: whoever reads them can sign in as anybody.",
-        _flag,
+        kinds.flag,
     )
 
     # Identity
@@ -314,19 +201,19 @@ class Settings:
         30 * 86_400,
         "AF_SESSION_SECONDS",
         "Life of a session; one of a command line or app also ends after a week without use.",
-        _integer(60, 31_536_000),
+        kinds.integer(60, 31_536_000),
     )
     access_token_seconds: int = setting(
         900,
         "AF_ACCESS_TOKEN_SECONDS",
         "Life of a session's access token, which a refresh token renews.",
-        _integer(60, 3_600),
+        kinds.integer(60, 3_600),
     )
     signing_key_days: int = setting(
         90,
         "AF_SIGNING_KEY_DAYS",
         "Age at which the key that signs access tokens is replaced.",
-        _integer(1, 3_650),
+        kinds.integer(1, 3_650),
     )
     private_issuers: str = setting(
         "",
@@ -337,13 +224,13 @@ class Settings:
         600,
         "AF_LOGIN_LINK_SECONDS",
         "Life of the one-time login link.",
-        _integer(10, 86_400),
+        kinds.integer(10, 86_400),
     )
     events_keep_seconds: int = setting(
         7 * 86_400,
         "AF_EVENTS_KEEP_SECONDS",
         "How long events can be replayed.",
-        _integer(60, 31_536_000),
+        kinds.integer(60, 31_536_000),
     )
 
     # Sign-in with wallets
@@ -351,7 +238,7 @@ class Settings:
         "",
         "AF_ETHEREUM_RPC_URLS",
         "Ethereum nodes that check smart contract wallets: 1=https://…,8453=https://…; keys need none.",
-        _chains,
+        kinds.chains,
         secret=True,
     )
 
@@ -373,8 +260,8 @@ class Settings:
     allowed_redirect_origins: str = setting(
         "",
         "AF_ALLOWED_REDIRECT_ORIGINS",
-        "Origins of other web apps that may sign people in here, with commas: https://app.example.org,…",
-        _origins,
+        "Origins of other web apps that may sign people in here, with commas (https://app.example.org).",
+        kinds.origins,
     )
 
     @property

@@ -8,7 +8,8 @@ from af.auth.backends.ethereum import Ethereum
 from af.auth.backends.sms import Sms
 from af.auth.backends.solana import Solana
 from af.core.http import Client
-from af.core.settings import Settings, chain_addresses
+from af.core.setting_kinds import chain_addresses
+from af.core.settings import Settings
 
 
 def open_methods(settings: Settings, client: Client) -> Methods:

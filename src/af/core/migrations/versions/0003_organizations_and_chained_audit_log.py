@@ -6,6 +6,7 @@ Written by hand. Of the program it uses nothing that may change: what it compute
 import hashlib
 import json
 from datetime import UTC
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -123,7 +124,7 @@ def chain_old_entries(connection: sa.Connection) -> None:
         after = rows[-1]["id"]
 
 
-def hash_of(entry: dict[str, object]) -> str:
+def hash_of(entry: dict[str, Any]) -> str:
     """Format ``af-audit-1``, as in `af.core.audit.entry_hash` at the time of this revision."""
     moment = entry["created_at"].astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     names = ("project_id", "action", "target", "user_id", "token_id", "session_id", "address", "user_agent")

@@ -1,0 +1,130 @@
+"""How a setting is declared, and the kinds of values that there are: each turns the text of an environment variable
+into a value, or says by `ValueError` what it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+Parse = Callable[[str], Any]
+
+
+def integer(low: int, high: int) -> Parse:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(f"must be between {low} and {high}")
+        return value
+
+    return parse
+
+
+def number(low: float, high: float) -> Parse:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise ValueError(f"must be between {low} and {high}")
+        return value
+
+    return parse
+
+
+def flag(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("must be true or false")
+
+
+def one_of(*allowed: str) -> Parse:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def domain(text: str) -> str:
+    name = text.strip().lower().rstrip(".")
+    labels = name.split(".")
+    if not name or len(name) > 253 or any(not label or len(label) > 63 for label in labels):
+        raise ValueError("must be a DNS name such as example.org")
+    if not all(c.isascii() and (c.isalnum() or c in "-.") for c in name):
+        raise ValueError("must be a DNS name such as example.org (punycode for other scripts)")
+    return name
+
+
+def origins(text: str) -> str:
+    """Origins with commas between them, each as a browser writes it."""
+    origins = [part.strip().rstrip("/").lower() for part in text.split(",") if part.strip()]
+    for origin in origins:
+        parts = urlsplit(origin)
+        plain = f"{parts.scheme}://{parts.netloc}"
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or plain != origin:
+            raise ValueError("must be origins such as https://app.example.org, with commas between them")
+    return ",".join(origins)
+
+
+def database_url(text: str) -> str:
+    if text.partition(":")[0].partition("+")[0] not in ("postgresql", "postgres", "sqlite"):
+        raise ValueError("must be postgresql://user:password@host/database")
+    urlsplit(text).port  # noqa: B018 - raises ValueError for a host or port that cannot be
+    return text
+
+
+def chain_addresses(text: str) -> dict[str, str]:
+    """``1=https://…,8453=https://…``: chain id -> address of a node. :raises ValueError: it is not that."""
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        chain_id, _, address = part.partition("=")
+        if not (chain_id.isascii() and chain_id.isdigit() and str(int(chain_id)) == chain_id):
+            raise ValueError("must be chain ids with addresses such as 1=https://…,8453=https://…")
+        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+            raise ValueError(f"must have an http(s) address for chain {chain_id}")
+        found[chain_id] = address
+    return found
+
+
+def chains(text: str) -> str:
+    chain_addresses(text)
+    return text
+
+
+def smtp_url(text: str) -> str:
+    from af.core.messages.smtp import parse_url
+
+    if text:
+        parse_url(text)
+    return text
+
+
+def mail_from(text: str) -> str:
+    from af.core.messages.smtp import parse_sender
+
+    if text:
+        parse_sender(text)
+    return text
+
+
+def http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password):
+        raise ValueError("must be http(s)://host/path, without a user name or password")
+    return text
+
+
+def path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def setting(default: Any, env: str, help: str, parse: Parse = str, *, secret: bool = False) -> Any:
+    """Declare one setting as a dataclass field; ``parse`` turns the text of the environment into the value."""
+    return field(
+        default=default,
+        metadata={"env": env, "help": help, "parse": parse, "secret": secret},
+    )
