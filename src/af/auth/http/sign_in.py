@@ -20,6 +20,7 @@ from af.auth.errors import InvalidClaim, SecondFactorRequired
 from af.auth.models import Begun, Linked, LoginMethod, SecondFactorNeeded, SessionKind, SignedIn, User
 from af.core.context import Context
 from af.core.web import context, json_body, json_response
+from af.protocols import siwx
 
 BODY_BYTES_MAX = 64 << 10
 NO_STORE = {"Cache-Control": "no-store"}
@@ -68,8 +69,8 @@ async def verify_sms(request: Request) -> Response:
 async def verify_wallet(request: Request) -> Response:
     """``POST /auth/wallet/verify`` ``{"address", "signature", "message"}``; the message's nonce finds the challenge."""
     given = await _body(request)
-    message = str(given.get("message", ""))[:BODY_BYTES_MAX]
-    nonce = next((line[7:] for line in message.split("\n") if line.startswith("Nonce: ")), "")
+    message = str(given.get("message", ""))
+    nonce = siwx.nonce_of(message) or ""
     return await _finish(request, _chain_of(given), given, lookup=nonce)
 
 
