@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from alternatefutures.signin import pkce
 from tests.e2e.platform import AF, Reply, Running, running
 from tests.support.processes import wait_until
 
@@ -229,6 +230,30 @@ def test_a_program_is_told_at_once_what_to_use(environment: dict[str, str], sett
         assert "AF_TOKEN" in done.stderr
         assert "--ci" in done.stderr
     assert af({**environment, **settings}, "login", "--ci").returncode == 4
+
+
+def post(platform: Running, path: str, **body: str) -> Reply:
+    headers = {"Content-Type": "application/json"}
+    return platform.request(path, method="POST", body=json.dumps(body).encode(), headers=headers)
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_of_many_pollers_and_codes_exactly_one_gets_tokens(platform: Running, person: Person, _round: int) -> None:
+    """On PostgreSQL they meet in two processes."""
+    verifier, challenge = pkce()
+    begun = post(platform, "/auth/cli/start", redirectUri="http://127.0.0.1:9/done", codeChallenge=challenge).json()
+    target = person.decide(begun["verificationUrl"], begun["userCode"])["redirectTo"]
+    code = parse_qs(urlsplit(target).query)["code"][0]
+    assert post(platform, "/auth/cli/exchange", code=code, codeVerifier="w" * 43).status == 401
+    asked = {"verificationSessionId": begun["verificationSessionId"], "pollSecret": begun["pollSecret"]}
+    calls = [
+        *(lambda: post(platform, "/auth/cli/poll", **asked) for _ in range(2)),
+        *(lambda: post(platform, "/auth/cli/exchange", code=code, codeVerifier=verifier) for _ in range(4)),
+    ]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        replies = [done.result() for done in [pool.submit(call) for call in calls]]
+    assert sorted(reply.status for reply in replies)[:2] == [200, 404]
+    assert post(platform, "/auth/cli/poll", **asked).status == 404
 
 
 # --- by e-mail ------------------------------------------------------------------------------------------------------
