@@ -19,6 +19,7 @@ from af.core.messages.errors import DeliveryDelayed, DeliveryRefused
 TWILIO = "https://api.twilio.com"
 SEND_SECONDS = 20.0
 ANSWER_BYTES_MAX = 64 << 10
+REASON_CHARS_MAX = 200
 RETRY_AFTER_SECONDS_MAX = 3600.0
 _OURS = frozenset({401, 403, 404, 408, 425, 429})
 """Statuses that say nothing about the message: our credentials, our address, or "later"."""
@@ -56,7 +57,8 @@ class TwilioTexter:
         if reply.status in (200, 201):
             return
         answer = _json(reply.body)
-        raise _failure("Twilio", reply, f"{answer.get('code', '')} {answer.get('message', '')}".strip())
+        said = _DIGITS.sub("[number]", " ".join(str(answer.get("message", "")).split()))
+        raise _failure("Twilio", reply, f"{str(answer.get('code', ''))[:10]} {said[:REASON_CHARS_MAX]}")
 
 
 class GatewayTexter:
@@ -94,7 +96,7 @@ async def _post(client: Client, url: str, body: bytes, headers: dict[str, str], 
 
 
 def _failure(service: str, reply: Reply, said: str) -> DeliveryRefused | DeliveryDelayed:
-    detail = _DIGITS.sub("[number]", f"{reply.status} " + " ".join(said.split()))[:200].strip()
+    detail = f"{reply.status} {said}".strip()
     if 400 <= reply.status < 500 and reply.status not in _OURS:
         return DeliveryRefused(f"{service} refused the message.", detail=detail)
     return DeliveryDelayed(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -27,7 +27,8 @@ CONNECT_SECONDS = 10.0
 SEND_SECONDS = 45.0
 REASON_CHARS_MAX = 200
 _NAME_CHARS_MAX = 80
-_ENCODED_ADDRESS = re.compile(r"\S+@\S+")
+_SENDER = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
+_QUOTED_ADDRESS = re.compile(r"\S+@\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,15 @@ def parse_sender(text: str) -> tuple[str, str]:
 
     :raises ValueError: it is not one address, or the name has control characters.
     """
-    name, address = parseaddr(text)
+    found = _SENDER.fullmatch(text.strip())
     try:
-        checked = addresses.email(address)
+        address = addresses.email(found["address"] if found else text)
     except InvalidInput as error:
         raise ValueError("must be an address, or a name and an address as in Example <mail@example.org>") from error
-    if not name.isprintable() or len(name) > _NAME_CHARS_MAX:
+    name = found["name"].strip().strip('"') if found else ""
+    if not text.isprintable() or len(name) > _NAME_CHARS_MAX:
         raise ValueError(f"has a name that is not printable or longer than {_NAME_CHARS_MAX} characters")
-    return name, checked
+    return name, address
 
 
 def compose(
@@ -157,7 +159,7 @@ class SmtpMailer:
 def redacted(reason: str) -> str:
     """A server's answer on one line, without the addresses that it quotes: reasons are kept and logged in the clear."""
     line = " ".join(reason.split())
-    return _ENCODED_ADDRESS.sub("[address]", line)[:REASON_CHARS_MAX]
+    return _QUOTED_ADDRESS.sub("[address]", line)[:REASON_CHARS_MAX]
 
 
 def _refusal(code: int, message: str, *, final: bool) -> DeliveryRefused | DeliveryDelayed:
