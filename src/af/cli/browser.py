@@ -23,6 +23,7 @@ from alternatefutures.errors import ApiError, NotSignedIn
 from alternatefutures.signin import DeviceLogin, SignIn, SlowDown, pkce
 
 _REQUEST_SECONDS = 10.0
+_COURTESY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,15 @@ def _wait(
             if brought := _brought(listener, interval):
                 return _exchanged(platform, brought, verifier)
             if tokens := platform.poll_device(login):
+                if listener is not None:
+                    _brought(listener, _COURTESY_SECONDS)  # the browser that is on its way here finds somebody
                 return tokens
         except SlowDown:
             interval += 2.0  # RFC 8628 §3.5 says 5; ours is a local count
         except ApiError as error:
             raise _ended(error) from error
+        finally:
+            steps.clear()
     raise NotSignedIn("Nobody answered in time.", hint="Run `af login` again and open the address that it prints.")
 
 

@@ -93,7 +93,7 @@ class Steps:
         """A step that is over."""
         if self.quiet:
             return
-        self._clear()
+        self.clear()
         note(f"  {colored('1', label.ljust(self._LABEL_WIDTH))} {text}")
 
     def going(self, label: str, text: str) -> None:
@@ -105,7 +105,8 @@ class Steps:
         sys.stderr.write(f"\r\x1b[K  {label.ljust(self._LABEL_WIDTH)} {harmless(text)}")
         sys.stderr.flush()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Remove the line of what was under way."""
         if self._live:
             sys.stderr.write("\r\x1b[K")
 
