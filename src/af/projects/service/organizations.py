@@ -161,8 +161,8 @@ async def delete_organization(ctx: Context, organization_id: str) -> Organizatio
     :raises OrganizationNotEmpty: it has projects. :raises PersonalOrganization: it is somebody's own.
     :raises ReauthenticationRequired, PersonRequired: not by a token, nor long after signing in.
     """
-    found = await authorize_organization(ctx, "organizations:admin", organization_id=organization_id)
     await auth.require_recent(ctx)
+    found = await authorize_organization(ctx, "organizations:admin", organization_id=organization_id)
     if found.personal_of is not None:
         raise PersonalOrganization("A personal organization cannot be deleted.")
     async with ctx.transaction() as tx:

@@ -39,12 +39,26 @@ async def list_places(
 
 
 async def listed_projects(
-    ctx: Context, organization_id: str, user_ids: Sequence[UserId]
-) -> dict[UserId, list[ProjectId]]:
-    """The projects that are listed for each of these members; to those who may see members."""
-    organization = await authorize_organization(ctx, "members:read", organization_id=organization_id)
+    ctx: Context, keys: Sequence[tuple[OrganizationId, UserId]]
+) -> dict[tuple[OrganizationId, UserId], list[ProjectId]]:
+    """The projects that are listed for each of these members; to those who may see members. For batch loaders."""
+    found: dict[tuple[OrganizationId, UserId], list[ProjectId]] = {}
+    for key in dict.fromkeys(organization_id for organization_id, _ in keys[:BATCH_MAX]):
+        organization = await authorize_organization(ctx, "members:read", organization_id=key)
+        wanted = [user_id for organization_id, user_id in keys[:BATCH_MAX] if organization_id == key]
+        async with ctx.reading() as connection:
+            listed = await store.organizations.project_access(connection, organization.id, wanted)
+        found |= {(key, user_id): project_ids for user_id, project_ids in listed.items()}
+    return found
+
+
+async def places_in(ctx: Context, organization_ids: Sequence[OrganizationId]) -> dict[OrganizationId, OrganizationRole]:
+    """The caller's role in each of these organizations that it is a member of; for batch loaders."""
+    await auth.require_signed_in(ctx)
+    if ctx.actor.user_id is None:
+        return {}
     async with ctx.reading() as connection:
-        return await store.organizations.project_access(connection, organization.id, user_ids[:BATCH_MAX])
+        return await store.organizations.roles_of(connection, organization_ids[:BATCH_MAX], ctx.actor.user_id)
 
 
 async def change_place(ctx: Context, organization_id: str, user_id: str, role: OrganizationRole) -> OrganizationMember:
@@ -115,8 +129,9 @@ async def leave_organization(ctx: Context, organization_id: str) -> Organization
 
     :raises PersonalOrganization: nobody leaves their own. :raises LastOwner: somebody else must be an owner first.
     """
+    own_id = await auth.require_person(ctx)
     organization = await authorize_organization(ctx, "organizations:read", organization_id=organization_id)
-    return await _remove(ctx, organization, await auth.require_person(ctx), "member.leave")
+    return await _remove(ctx, organization, own_id, "member.leave")
 
 
 async def _remove(ctx: Context, organization: Organization, user_id: str, action: str) -> OrganizationMember:
@@ -139,8 +154,8 @@ async def transfer_ownership(ctx: Context, organization_id: str, user_id: str) -
 
     :raises MemberNotFound: it must be a member first. :raises PersonalOrganization: nobody hands over their own.
     """
-    organization = await authorize_organization(ctx, "organizations:admin", organization_id=organization_id)
     own_id = await auth.require_recent(ctx)
+    organization = await authorize_organization(ctx, "organizations:admin", organization_id=organization_id)
     if organization.personal_of is not None:
         raise PersonalOrganization(
             "A personal organization cannot be handed over.", hint="Move its projects to another organization."

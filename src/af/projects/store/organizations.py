@@ -117,6 +117,16 @@ async def organizations_of(
     return [(_organization(row), OrganizationRole(row.role)) for row in found]
 
 
+async def roles_of(
+    connection: AsyncConnection, organization_ids: Sequence[OrganizationId], user_id: UserId
+) -> dict[OrganizationId, OrganizationRole]:
+    place = organization_members.c
+    query = sa.select(place.organization_id, place.role).where(
+        place.organization_id.in_(organization_ids), place.user_id == user_id
+    )
+    return {OrganizationId(row.organization_id): OrganizationRole(row.role) for row in await connection.execute(query)}
+
+
 async def count_owned(connection: AsyncConnection, user_id: UserId) -> int:
     query = (
         sa.select(sa.func.count())

@@ -1,0 +1,12 @@
+"""The GraphQL edge of teams: organizations, projects, members, invitations, the audit log; no rules of its own."""
+
+from pathlib import Path
+
+from af.projects.graphql import audit, invitations, organizations, projects
+
+type_defs = "\n".join(
+    (Path(__file__).parent / f"{name}.graphql").read_text(encoding="utf-8")
+    for name in ("projects", "organizations", "audit")
+)
+
+bindables = [*projects.bindables, *organizations.bindables, *invitations.bindables, *audit.bindables]
