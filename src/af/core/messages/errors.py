@@ -22,7 +22,7 @@ class MessagesNotConfigured(Unavailable):
 class InvalidAddress(InvalidInput):
     """Not an e-mail address or phone number that a message can be sent to."""
 
-    code = "invalid_address"
+    code = "invalid_recipient"
     number = 1121
     explain = (
         "E-mail addresses are one plain address such as name@example.org, at most 254 characters, with an ASCII part "
