@@ -22,6 +22,7 @@ from af.auth.service import (
     me,
     outbox_list,
     outbox_message,
+    profile,
     prune,
     redeem_login_link,
     require_operator,
@@ -29,6 +30,7 @@ from af.auth.service import (
     require_recent,
     require_signed_in,
     revoke_token,
+    second_factor,
     sign_in,
     sign_sdk_token,
     token_allowance,
@@ -36,6 +38,7 @@ from af.auth.service import (
     users_by_id,
 )
 from af.auth.service.keys import rotate_due_keys
+from af.auth.shown import shown_user
 
 __all__ = [
     "outbox_list",
@@ -65,6 +68,8 @@ __all__ = [
     "login_url",
     "machines",
     "me",
+    "second_factor",
+    "profile",
     "own_origin",
     "prune",
     "redeem_login_link",
@@ -76,6 +81,7 @@ __all__ = [
     "revoke_token",
     "rotate_due_keys",
     "sign_in",
+    "shown_user",
     "sign_sdk_token",
     "token_allowance",
     "user_by_name",

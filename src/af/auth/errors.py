@@ -314,3 +314,39 @@ class InvalidGrant(InvalidInput):
         "POST /auth/token takes the grant urn:ietf:params:oauth:grant-type:token-exchange with a subject_token of type "
         "urn:ietf:params:oauth:token-type:id_token or :jwt (RFC 8693)."
     )
+
+
+class SecondFactorExists(Conflict):
+    code = "second_factor_exists"
+    number = 2040
+    explain = "The account has a second factor already. Remove it before another is set up."
+
+
+class SecondFactorAbsent(Conflict):
+    code = "second_factor_absent"
+    number = 2041
+    explain = "The account has no second factor that this could be done with. Set one up first."
+
+
+class LastMethod(Conflict):
+    code = "last_method"
+    number = 2042
+    explain = "The last way to sign in cannot be removed: nobody could reach the account again. Add another one first."
+
+
+class MethodNotFound(NotFound):
+    code = "method_not_found"
+    number = 2043
+    explain = "Your account has no such way to sign in. `GET /account/methods` lists them."
+
+
+class InvalidProfile(InvalidInput):
+    code = "invalid_profile"
+    number = 2044
+    explain = "A display name has 1 to 100 characters on one line; a picture is an https or ipfs address."
+
+
+class DeletionNotConfirmed(InvalidInput):
+    code = "deletion_not_confirmed"
+    number = 2045
+    explain = "An account is deleted only when its user name is sent along, so that it does not happen by mistake."

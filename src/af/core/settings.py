@@ -220,6 +220,12 @@ class Settings:
         "AF_PRIVATE_ISSUERS",
         "Issuers of pipeline tokens on private addresses that trust rules may name; comma-separated.",
     )
+    account_grace_days: int = setting(
+        14,
+        "AF_ACCOUNT_GRACE_DAYS",
+        "Days in which a deleted account can be restored.",
+        kinds.integer(0, 365),
+    )
     login_link_seconds: int = setting(
         600,
         "AF_LOGIN_LINK_SECONDS",

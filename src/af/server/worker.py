@@ -29,6 +29,7 @@ from af.storage import jobs as storage_jobs
 _DOMAINS = (domains_jobs, storage_jobs, sites_jobs, messages_jobs)
 _UPKEEP = (
     Schedule("auth.prune", 6 * 3600.0, auth.prune),
+    Schedule("auth.erase_accounts", 3600.0, auth.profile.erase_due),
     Schedule("limits.prune", 3600.0, limits.prune),
     Schedule("auth.keys", 3600.0, auth.rotate_due_keys),
     Schedule("events.prune", 3600.0, events.prune),

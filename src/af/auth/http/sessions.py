@@ -1,4 +1,4 @@
-"""The REST edge of sessions: who am I, refreshing, signing out, the list of sessions, the keys that verify tokens."""
+"""The REST edge of sessions: refreshing, signing out, the list of sessions, the keys that verify tokens."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from af.auth import service as auth
 from af.auth.addresses import COOKIE, is_own_host, require_own_page
 from af.auth.cookies import forget
 from af.auth.devices import device_of, where_is
-from af.auth.models import Session, User
+from af.auth.models import Session
 from af.core.context import Context
-from af.core.errors import InvalidInput, Unauthenticated
+from af.core.errors import InvalidInput
 from af.core.web import body, context, json_body, json_response
 
 BODY_BYTES_MAX = 4096
@@ -80,15 +80,6 @@ async def _logout_body(request: Request) -> str | None:
         raise InvalidInput('The body is not {"refreshToken": text}.', detail=str(error)) from error
 
 
-async def who_am_i(request: Request) -> Response:
-    """``GET /auth/me``: ``{"user": {…}}``. :raises Unauthenticated: nobody."""
-    ctx = context(request)
-    user = await auth.me(ctx)
-    if user is None:
-        raise Unauthenticated("Sign in first.", hint="Run `af login`, or open the login link that `af up` prints.")
-    return json_response({"user": shown_user(user)}, headers=_NO_STORE)
-
-
 async def list_sessions(request: Request) -> Response:
     """``GET /account/sessions``: ``{"sessions": […]}``, newest first, with ``current``."""
     ctx = context(request)
@@ -116,22 +107,6 @@ async def signing_keys(request: Request) -> Response:
     return json_response(found, headers=headers)
 
 
-def shown_user(user: User) -> dict[str, object]:
-    """A user as ``GET /auth/me`` shows it; an address is only ever kept when it was proven."""
-    return {
-        "id": user.id,
-        "username": user.username,
-        "email": user.email,
-        "emailVerified": user.email is not None,
-        "displayName": user.display_name,
-        "avatarUrl": user.avatar_url,
-        "operator": user.operator,
-        "createdAt": _moment(user.created_at),
-        "lastLoginAt": _moment(user.last_login_at),
-        "deletesAt": _moment(user.deletes_at),
-    }
-
-
 def shown_session(ctx: Context, session: Session) -> dict[str, object]:
     """A session for its owner. ``device`` is a guess from the user agent."""
     return {
@@ -156,7 +131,6 @@ routes = [
     Route("/.well-known/jwks.json", signing_keys, methods=["GET"]),
     Route("/auth/refresh", refresh, methods=["POST"]),
     Route("/auth/logout", sign_out, methods=["POST"]),
-    Route("/auth/me", who_am_i, methods=["GET"]),
     Route("/account/sessions", list_sessions, methods=["GET"]),
     Route("/account/sessions", revoke_sessions, methods=["DELETE"]),
     Route("/account/sessions/{id}", revoke_session, methods=["DELETE"]),

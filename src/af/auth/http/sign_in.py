@@ -79,6 +79,18 @@ async def verify_passkey(request: Request) -> Response:
     return await _finish(request, "passkey")
 
 
+async def finish_second_factor(request: Request) -> Response:
+    """``POST /auth/second-factor`` ``{"code", "flow"?}``: a code of the authenticator app, or a recovery code."""
+    ctx = context(request)
+    given = await _body(request)
+    kind = session_kind(ctx, request, given)
+    code = given.get("code")
+    done = await auth.second_factor.finish(
+        ctx, code if isinstance(code, str) else "", flow=flow_of(request, given), kind=kind
+    )
+    return finished_response(ctx, done)
+
+
 async def _begin(request: Request, method: str, message: str | None, given: Body | None = None) -> Response:
     ctx = context(request)
     given = await _body(request) if given is None else given
@@ -214,4 +226,5 @@ routes = [
     Route("/auth/wallet/verify", verify_wallet, methods=["POST"]),
     Route("/auth/passkey/options", options_passkey, methods=["POST"]),
     Route("/auth/passkey/verify", verify_passkey, methods=["POST"]),
+    Route("/auth/second-factor", finish_second_factor, methods=["POST"]),
 ]

@@ -1,7 +1,7 @@
 """What can be done with identity, one file per use: `users`, `tokens`, `sessions`, `authenticate` (who asks?),
 `signing` (short-lived tokens), `memory` (what a process remembers)."""
 
-from af.auth.service import device, keys, machines, refresh, sessions, sign_in
+from af.auth.service import device, keys, machines, profile, refresh, second_factor, sessions, sign_in
 from af.auth.service.authenticate import authenticate, authenticate_token, user_of_grant
 from af.auth.service.outbox import outbox_list, outbox_message
 from af.auth.service.sessions import create_login_link, end_session, login_url, redeem_login_link
@@ -35,6 +35,8 @@ __all__ = [
     "login_url",
     "machines",
     "me",
+    "second_factor",
+    "profile",
     "prune",
     "redeem_login_link",
     "refresh",

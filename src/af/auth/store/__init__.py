@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.auth.store import challenges, factors, keys, methods, refresh, sessions, tokens, trust, users
+from af.core.ids import UserId
 
 __all__ = ["challenges", "factors", "keys", "methods", "prune", "refresh", "sessions", "tokens", "trust", "users"]
 
@@ -33,3 +34,16 @@ async def prune(connection: AsyncConnection, now: datetime, keep_tokens: timedel
     ):
         gone += (await connection.execute(statement)).rowcount
     return gone
+
+
+async def erase(connection: AsyncConnection, user_id: UserId) -> None:
+    """Everything that belongs to a user but the row itself."""
+    await factors.remove(connection, user_id)
+    for table in (
+        methods.login_methods,
+        challenges.challenges,
+        sessions.sessions,
+        sessions.login_links,
+        tokens.access_tokens,
+    ):
+        await connection.execute(sa.delete(table).where(table.c.user_id == user_id))

@@ -26,6 +26,7 @@ users = sa.Table(
     sa.Column("avatar_url", sa.Text),
     sa.Column("last_login_at", Timestamp()),
     sa.Column("deletes_at", Timestamp(), index=True),
+    sa.Column("erased_at", Timestamp()),
     sa.Column("created_at", Timestamp(), nullable=False),
     sa.Column("updated_at", Timestamp(), nullable=False),
 )
@@ -96,3 +97,41 @@ async def user_by_email(connection: AsyncConnection, email: str) -> User | None:
 
 async def set_email(connection: AsyncConnection, user_id: UserId, email: str | None, now: datetime) -> None:
     await connection.execute(sa.update(users).where(users.c.id == user_id).values(email=email, updated_at=now))
+
+
+async def lock(connection: AsyncConnection, user_id: UserId) -> None:
+    """Until the end of the transaction, others that lock this user wait (SQLite has one writer anyhow)."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
+async def set_profile(
+    connection: AsyncConnection, user_id: UserId, display_name: str | None, avatar_url: str | None, now: datetime
+) -> None:
+    changed = {"display_name": display_name, "avatar_url": avatar_url, "updated_at": now}
+    await connection.execute(sa.update(users).where(users.c.id == user_id).values(**changed))
+
+
+async def set_deletes_at(
+    connection: AsyncConnection, user_id: UserId, deletes_at: datetime | None, now: datetime
+) -> None:
+    await connection.execute(
+        sa.update(users).where(users.c.id == user_id).values(deletes_at=deletes_at, updated_at=now)
+    )
+
+
+async def due_for_deletion(connection: AsyncConnection, now: datetime, *, limit: int) -> list[UserId]:
+    """Whose account ended and still has something personal."""
+    query = sa.select(users.c.id).where(users.c.deletes_at <= now, users.c.erased_at.is_(None)).limit(limit)
+    return [UserId(row.id) for row in await connection.execute(query)]
+
+
+async def anonymise(connection: AsyncConnection, user_id: UserId, username: str, now: datetime) -> bool:
+    """Nothing personal stays in the row; false when the account was restored meanwhile."""
+    nothing = {"email": None, "display_name": None, "avatar_url": None, "last_login_at": None, "operator": False}
+    erased = (
+        sa.update(users)
+        .where(users.c.id == user_id, users.c.deletes_at <= now, users.c.erased_at.is_(None))
+        .values(username=username, updated_at=now, erased_at=now, **nothing)
+    )
+    return (await connection.execute(erased)).rowcount == 1

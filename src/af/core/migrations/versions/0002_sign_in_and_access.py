@@ -104,6 +104,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name=op.f("uq_organizations_slug")),
     )
     op.create_table(
+        "recovery_codes",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id_users")),
+        sa.PrimaryKeyConstraint("user_id", "hash", name=op.f("pk_recovery_codes")),
+    )
+    op.create_table(
         "second_factors",
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=False),
@@ -255,6 +262,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("avatar_url", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("last_login_at", af.core.db.Timestamp(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("deletes_at", af.core.db.Timestamp(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("erased_at", af.core.db.Timestamp(timezone=True), nullable=True))
         batch_op.create_index(batch_op.f("ix_users_deletes_at"), ["deletes_at"], unique=False)
 
     # ### end Alembic commands ###

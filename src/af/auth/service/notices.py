@@ -1,0 +1,32 @@
+"""What the owner of an account is told when it changes: a mail to the proven address, if there is one and it can go."""
+
+from __future__ import annotations
+
+import contextlib
+
+from af.auth.devices import place_of
+from af.auth.models import User
+from af.core.context import Context
+from af.core.messages import Channel, Message, outbox
+from af.core.messages.errors import MessagesNotConfigured
+
+
+async def tell(ctx: Context, user: User, template: str, *, page: str, to: str | None = None, **values: str) -> None:
+    """A notice by ``template`` in the caller's transaction, with a link to our ``page``; ``to`` instead of the user's
+    present address. That no mail can be sent stops nobody from changing their account."""
+    address = to or user.email
+    if address is None:
+        return
+    link = ctx.platform.url(ctx.settings.domain) + page
+    with contextlib.suppress(MessagesNotConfigured):
+        await outbox.enqueue(ctx, Message(Channel.EMAIL, address, template, {**values, "link": link}))
+
+
+def when(ctx: Context) -> str:
+    """Now, as messages say it."""
+    return f"{ctx.now:%Y-%m-%d %H:%M} UTC"
+
+
+def place(ctx: Context) -> str:
+    """Where the change comes from."""
+    return place_of(ctx.actor)
