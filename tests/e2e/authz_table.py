@@ -26,6 +26,8 @@ class Op:
 
 Q, M, S = "query", "mutation", "subscription"
 
+_GUEST_THERE = 'where: {organizationId: "<organization>", userId: "<guest>"}'
+
 OPERATIONS: dict[str, Op] = {
     "version": Op("anyone", "version"),
     "me": Op("anyone", "me"),
@@ -58,6 +60,32 @@ OPERATIONS: dict[str, Op] = {
     "revokeAllSessions": Op("person", "revokeAllSessions", M),
     "rotateSigningKeys": Op("operator", "rotateSigningKeys", M),
     "createProject": Op("signed in", 'createProject(data: {name: "another"})', M),
+    "organizations": Op("signed in", "organizations"),
+    "organization": Op("billing", 'organization(where: {id: "<organization>"})'),
+    "invitation": Op("nobody", 'invitation(where: {token: "unknown"})'),
+    "accountAuditLog": Op("signed in", "accountAuditLog"),
+    "createOrganization": Op("signed in", 'createOrganization(data: {name: "club"})', M),
+    "updateOrganization": Op("admin", 'updateOrganization(where: {id: "<organization>"}, data: {name: "t"})', M),
+    "deleteOrganization": Op("person", 'deleteOrganization(where: {id: "<organization>"})', M),
+    "updateOrganizationMember": Op("admin", f"updateOrganizationMember({_GUEST_THERE}, data: {{role: MEMBER}})", M),
+    "setOrganizationAccess": Op(
+        "admin", f"setOrganizationAccess({_GUEST_THERE}, data: {{accessAllProjects: false}})", M
+    ),
+    "removeOrganizationMember": Op("admin", f"removeOrganizationMember({_GUEST_THERE})", M),
+    "leaveOrganization": Op("person", 'leaveOrganization(where: {id: "<organization>"})', M),
+    "transferOwnership": Op("person", f"transferOwnership({_GUEST_THERE})", M),
+    "transferProject": Op("owner", 'transferProject(where: {id: "<project>"}, data: {organizationId: "<moved>"})', M),
+    "inviteToOrganization": Op(
+        "admin",
+        'inviteToOrganization(where: {id: "<organization>"}, data: {email: "new@example.org", role: VIEWER})',
+        M,
+    ),
+    "inviteToProject": Op(
+        "admin", 'inviteToProject(where: {id: "<project>"}, data: {email: "new@example.org", role: VIEWER})', M
+    ),
+    "revokeInvitation": Op("admin", 'revokeInvitation(where: {id: "<invitation>"})', M),
+    "resendInvitation": Op("admin", 'resendInvitation(where: {id: "<invitation>"})', M),
+    "acceptInvitation": Op("person", 'acceptInvitation(where: {token: "unknown"})', M),
     "updateProject": Op("admin", 'updateProject(where: {id: "<project>"}, data: {name: "renamed"})', M),
     "deleteProject": Op("owner", 'deleteProject(id: "<project>")', M),
     "addMember": Op("admin", 'addMember(where: {projectId: "<project>"}, data: {user: "stranger", role: VIEWER})', M),
@@ -86,6 +114,12 @@ OPERATIONS: dict[str, Op] = {
 FIELDS: dict[str, str] = {
     # Fields that ask more than seeing the object that they are of. Who asks is a member of the project.
     "Project.auditLog": "admin",
+    "Project.auditVerification": "admin",
+    "Project.invitations": "admin",
+    "Organization.members": "viewer",
+    "Organization.auditLog": "admin",
+    "Organization.auditVerification": "admin",
+    "Organization.invitations": "admin",
 }
 
 Call = Callable[[AsgiClient, World], Any]
@@ -128,6 +162,7 @@ def filled(text: str, world: World) -> str:
 
 
 CONTENT = "/v1/projects/<project>/content"
+TEAM = "/organizations/<organization>"
 CAR = "application/vnd.ipld.car"
 JSON = "application/json"
 _PRIVATE = (
@@ -154,6 +189,53 @@ ROUTES: dict[str, Rest] = {
     ),
     "GET /auth/oauth/providers": Rest("anyone", _get("/auth/oauth/providers")),
     "OPTIONS /auth/exchange": Rest("anyone", _send("OPTIONS", "/auth/exchange", lambda _: b"", JSON)),
+    "GET /v1/projects/{project}/audit": Rest("admin", _get("/v1/projects/<project>/audit")),
+    "GET /v1/organizations/{organization}/audit": Rest("admin", _get("/v1/organizations/<organization>/audit")),
+    "GET /account/audit": Rest("signed in", _get("/account/audit?format=csv")),
+    "GET /organizations": Rest("signed in", _get("/organizations")),
+    "POST /organizations": Rest(
+        "signed in", _send("POST", "/organizations", lambda _: b'{"name": "club"}', JSON), changes=True
+    ),
+    "GET /organizations/{organization}": Rest("billing", _get(TEAM)),
+    "PATCH /organizations/{organization}": Rest(
+        "admin", _send("PATCH", TEAM, lambda _: b'{"name": "t"}', JSON), changes=True
+    ),
+    "DELETE /organizations/{organization}": Rest("person", _send("DELETE", TEAM, lambda _: b"", JSON), changes=True),
+    "GET /organizations/{organization}/members": Rest("viewer", _get(f"{TEAM}/members")),
+    "PATCH /organizations/{organization}/members/{user}": Rest(
+        "admin", _send("PATCH", f"{TEAM}/members/<guest>", lambda _: b'{"role": "MEMBER"}', JSON), changes=True
+    ),
+    "DELETE /organizations/{organization}/members/{user}": Rest(
+        "admin", _send("DELETE", f"{TEAM}/members/<guest>", lambda _: b"", JSON), changes=True
+    ),
+    "PUT /organizations/{organization}/members/{user}/access": Rest(
+        "admin",
+        _send("PUT", f"{TEAM}/members/<guest>/access", lambda _: b'{"accessAllProjects": false}', JSON),
+        changes=True,
+    ),
+    "POST /organizations/{organization}/leave": Rest(
+        "person", _send("POST", f"{TEAM}/leave", lambda _: b"", JSON), changes=True
+    ),
+    "POST /organizations/{organization}/transfer": Rest(
+        "person",
+        _send("POST", f"{TEAM}/transfer", lambda w: f'{{"userId": "{w.guest}"}}'.encode(), JSON),
+        changes=True,
+    ),
+    "GET /organizations/{organization}/invitations": Rest("admin", _get(f"{TEAM}/invitations")),
+    "POST /organizations/{organization}/invitations": Rest(
+        "admin",
+        _send("POST", f"{TEAM}/invitations", lambda _: b'{"email": "n@example.org", "role": "VIEWER"}', JSON),
+        changes=True,
+    ),
+    "DELETE /organizations/invitations/{invitation}": Rest(
+        "admin", _send("DELETE", "/organizations/invitations/<invitation>", lambda _: b"", JSON), changes=True
+    ),
+    "POST /organizations/invitations/{invitation}/resend": Rest(
+        "admin", _send("POST", "/organizations/invitations/<invitation>/resend", lambda _: b"", JSON), changes=True
+    ),
+    "POST /organizations/invitations/{token}/accept": Rest(
+        "person", _send("POST", "/organizations/invitations/unknown/accept", lambda _: b"", JSON), changes=True
+    ),
     "GET /v1/projects/{project}/events": Rest("viewer", _first_event("/v1/projects/<project>/events?after=0")),
     "POST /v1/projects/{project}/content/missing": Rest(
         "member", _send("POST", f"{CONTENT}/missing", lambda w: f'{{"cids": ["{w.cid}"]}}'.encode(), JSON)
@@ -194,6 +276,7 @@ PAGES = {
     "GET /auth/oauth/{provider}",
     "GET /auth/oauth/callback/{provider}",
     "GET /auth/oauth/continue",
+    "GET /organizations/invitations/{token}",
     "POST /auth/exchange",
 }
 """Routes for people without credentials; what they allow is the secret in their form (tests/unit/auth)."""

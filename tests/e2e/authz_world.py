@@ -9,15 +9,16 @@ from typing import Any
 
 from af import auth, projects, sites, storage
 from af.core.context import SYSTEM, Actor, ActorKind, Context, Platform
-from af.projects import Role
+from af.core.ids import OrganizationId
+from af.projects import OrganizationMember, OrganizationRole, Role, store
 from af.protocols.ipfs import car, unixfs
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from tests.support import platforms
 from tests.support.asgi import AsgiClient
 
-CALLERS = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "operator")
-"""The operator is not a member of the project."""
+CALLERS = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "billing", "operator")
+"""The first of them and the last are no members of the project or the organization; billing is of the latter only."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class World:
     """An access token of the caller's own, to be revoked."""
     own_secret: str
     car: bytes
+    organization: str
+    """The callers' own roles are their roles in it, too; the guest is a viewer."""
+    invitation: str
+    moved: str
+    """An organization to move projects to, of the owner's."""
 
 
 async def make_people(platform: Platform) -> People:
@@ -71,6 +77,27 @@ def folder(files: Mapping[str, bytes]) -> tuple[CID, list[tuple[CID, bytes]]]:
         for path, content in files.items()
     ]
     return unixfs.build_tree(entries, lambda *block: blocks.append(block)).cid, blocks
+
+
+async def make_organization(people: People) -> tuple[str, str, str]:
+    """An organization with everybody in it, an invitation to it, and another one of the owner's."""
+    owner = people.contexts["owner"]
+    made = await projects.create_organization(owner, "team")
+    for name in ("billing", "viewer", "member", "admin"):
+        await enter(people.contexts[name], made.id, OrganizationRole[name.upper()])
+    await enter(people.guest, made.id, OrganizationRole.VIEWER)
+    address = f"friend-{made.id[-16:]}@example.org"
+    invitation = await projects.invite(owner, made.id, email=address, role=OrganizationRole.VIEWER)
+    return made.id, invitation.id, (await projects.create_organization(owner, "other team")).id
+
+
+async def enter(ctx: Context, organization_id: str, role: OrganizationRole) -> None:
+    """As somebody who accepted an invitation."""
+    assert ctx.actor.user_id is not None
+    key = OrganizationId(organization_id)
+    place = OrganizationMember(key, ctx.actor.user_id, role, True, ctx.now)
+    async with ctx.transaction() as tx:
+        await store.organizations.insert_member(tx, place)
 
 
 async def make_world(platform: Platform, people: People, caller: str) -> World:
@@ -97,7 +124,11 @@ async def make_world(platform: Platform, people: People, caller: str) -> World:
     own = await auth.create_token(system, "own", user_id=whose)
     root, blocks = folder({"new.txt": b"new" + project.id.encode()})
     shard = car.header([root]) + b"".join(car.frame(cid, block) for cid, block in blocks)
+    organization, invitation, moved = await make_organization(people)
     return World(
+        organization=organization,
+        invitation=invitation,
+        moved=moved,
         project=project.id,
         site=site.id,
         slug=site.slug,

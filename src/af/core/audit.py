@@ -116,6 +116,15 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
 
+    def check(self) -> None:
+        """:raises InvalidAuditFilter: a value cannot be."""
+        for name, text in (("action", self.action), ("user", self.user_id), ("target", self.target)):
+            if text is not None and (len(text) > _TEXT_MAX or not text.isprintable()):
+                raise InvalidAuditFilter(f"{name} has at most {_TEXT_MAX} printable characters.", field=name)
+        for name, moment in (("since", self.since), ("until", self.until)):
+            if moment is not None and moment.tzinfo is None:
+                raise InvalidAuditFilter(f"{name} is a time with its time zone.", field=name)
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -312,20 +321,15 @@ async def _newest_number(connection: AsyncConnection, chain: str) -> int:
 
 
 def _fitting(chain: str, wanted: Filter) -> sa.Select[Any]:
+    wanted.check()
     columns = audit_entries.c
     query = sa.select(audit_entries).where(columns.chain == chain)
-    for name, text in (("action", wanted.action), ("user", wanted.user_id or ""), ("target", wanted.target or "")):
-        if len(text) > _TEXT_MAX or not text.isprintable():
-            raise InvalidAuditFilter(f"{name} has at most {_TEXT_MAX} printable characters.", field=name)
     if wanted.action:
         query = query.where(columns.action.startswith(wanted.action, autoescape=True))
     if wanted.user_id is not None:
         query = query.where(columns.user_id == wanted.user_id)
     if wanted.target is not None:
         query = query.where(columns.target == wanted.target)
-    for name, moment in (("since", wanted.since), ("until", wanted.until)):
-        if moment is not None and moment.tzinfo is None:
-            raise InvalidAuditFilter(f"{name} is a time with its time zone.", field=name)
     if wanted.since is not None:
         query = query.where(columns.created_at >= wanted.since)
     if wanted.until is not None:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import af
-from af.server import openapi_sign_in
+from af.server import openapi_sign_in, openapi_teams
 from af.server.openapi_shapes import COUNT as _COUNT
 from af.server.openapi_shapes import FLAG as _FLAG
 from af.server.openapi_shapes import JSON, Operation
@@ -43,6 +43,7 @@ _DEVICE_TOKENS = _object(
 
 OPERATIONS: tuple[Operation, ...] = (
     *openapi_sign_in.OPERATIONS,
+    *openapi_teams.OPERATIONS,
     Operation("GET", "/health", "probes", "The process is alive.", gives=(200, JSON, _object(status=_TEXT)), open=True),
     Operation(
         "GET",
@@ -201,7 +202,6 @@ OPERATIONS: tuple[Operation, ...] = (
         open=True,
     ),
     Operation("DELETE", "/tokens/{id}", "tokens", "Revoke an access token.", gives=(200, JSON, _object(success=_FLAG))),
-    Operation("GET", "/auth/me", "auth", "Who the credentials belong to.", gives=(200, JSON, _object(user=_USER))),
     Operation(
         "GET",
         "/v1/projects/{project}/events",
