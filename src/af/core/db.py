@@ -96,6 +96,7 @@ class Database:
         if self.dialect == "sqlite":
             self._readers = _sqlite_engine(url, pool_size=_SQLITE_READERS, read_only=True)
             self._writer = self._readers if read_only else _sqlite_engine(url, pool_size=1, read_only=False)
+            self._lookups = self._readers.execution_options(single=True)
         else:
             self._writer = self._readers = create_async_engine(
                 url,
@@ -104,6 +105,7 @@ class Database:
                 pool_pre_ping=True,
                 pool_timeout=_POOL_SECONDS,
             )
+            self._lookups = self._readers.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -113,6 +115,16 @@ class Database:
         """
         with unavailable():
             async with _connected(self._readers) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def looking_up(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for one reading statement, without the cost of a transaction around it.
+
+        :raises DatabaseUnavailable: no connection, or it was lost.
+        """
+        with unavailable():
+            async with _connected(self._lookups) as connection:
                 yield connection
 
     @asynccontextmanager
@@ -169,7 +181,10 @@ def _sqlite_engine(url: URL, *, pool_size: int, read_only: bool, migrating: bool
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if not read_only:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif not connection.get_execution_options().get("single", False):
+            connection.connection.driver_connection.begins_with_next = True
 
     return engine
 

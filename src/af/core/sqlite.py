@@ -19,10 +19,18 @@ Row = tuple[Any, ...]
 
 
 class OneTripConnection(aiosqlite.Connection):
-    """aiosqlite's connection with `OneTripCursor` for cursors."""
+    """aiosqlite's connection with `OneTripCursor` for cursors. A transaction that only reads costs no trip of its own:
+    its BEGIN goes with the first statement (where SQLite takes the snapshot anyhow), and its end has nothing to undo."""
+
+    begins_with_next = False
 
     def cursor(self) -> OneTripCursor:  # type: ignore[override]
         return OneTripCursor(self)
+
+    async def rollback(self) -> None:
+        self.begins_with_next = False
+        if self.in_transaction:
+            await super().rollback()
 
 
 class OneTripCursor:
@@ -62,7 +70,11 @@ class OneTripCursor:
         self._rows = []
 
     async def _run(self, statement: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> Self:
+        begins, self._connection.begins_with_next = self._connection.begins_with_next, False
+
         def in_thread() -> None:
+            if begins:
+                self._connection._conn.execute("BEGIN")
             cursor = statement(self._connection._conn)
             try:
                 self._rows = cursor.fetchall() if cursor.description else []

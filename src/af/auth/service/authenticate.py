@@ -62,7 +62,7 @@ async def authenticate_token(ctx: Context, text: str) -> Grant:
 
 async def user_of_grant(ctx: Context, grant: Grant) -> User:
     """Whose credential it is. :raises InvalidCredentials: they do not exist any more."""
-    async with ctx.reading() as connection:
+    async with ctx.looking_up() as connection:
         user = (await store.users.users_by_id(connection, [grant.user_id])).get(grant.user_id)
     if user is None:
         raise InvalidCredentials("The access token is unknown, expired or revoked.")
@@ -107,7 +107,7 @@ async def _grant_of_text(ctx: Context, text: str) -> Grant | None:
 
 
 async def _load_token(ctx: Context, digest: str) -> Grant | None:
-    async with ctx.reading() as connection:
+    async with ctx.looking_up() as connection:
         token = await store.tokens.live_token_by_hash(connection, digest)
     if token is None:
         return None
@@ -121,14 +121,14 @@ async def _load_signed(ctx: Context, text: str) -> Grant | None:
     if claims is None:
         return None
     if claims.session_id is not None:
-        async with ctx.reading() as connection:
+        async with ctx.looking_up() as connection:
             session = await store.sessions.session_by_id(connection, claims.session_id)
         if session is None or session.kind is not SessionKind.TOKENS or session.user_id != claims.user_id:
             return None
         grant = await _session_grant(ctx, session)
         return replace(grant, expires_at=min(session.expires_at, claims.expires_at))
     assert claims.token_id is not None
-    async with ctx.reading() as connection:
+    async with ctx.looking_up() as connection:
         token = await store.tokens.live_token_by_id(connection, claims.token_id)
     if token is None or (token.expires_at and token.expires_at <= ctx.now):
         return None
@@ -141,7 +141,7 @@ async def _grant_of_cookie(ctx: Context, cookie: str) -> Grant | None:
     digest = rules.digest(cookie)
     known = memory.of(ctx).grant(digest, ctx.now)
     if known is None:
-        async with ctx.reading() as connection:
+        async with ctx.looking_up() as connection:
             session = await store.sessions.session_by_hash(connection, digest)
         if session is None or session.kind is not SessionKind.BROWSER:
             return None
