@@ -78,6 +78,8 @@ async def json_body(request: Request, shape: type[T], limit_bytes: int = JSON_BY
         return msgspec.json.decode(await body(request, limit_bytes), type=shape)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"The body does not fit: {error}.") from error
+    except RecursionError as error:  # msgspec counts the levels, so nothing overflows
+        raise InvalidInput("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("The body is not JSON.", detail=str(error)) from error
 

@@ -104,7 +104,9 @@ async def finish_link(request: Request) -> Response:
     method = _method(given)
     flow = flow_of(request, given)
     given.pop("flow", None)
-    return finished_response(ctx, await auth.sign_in.finish(ctx, method, given, flow=flow))
+    # Never a sign-in: a form of another site could sign a visitor in to its author's account here.
+    done = await auth.sign_in.finish(ctx, method, given, flow=flow, purpose=Purpose.LINK)
+    return finished_response(ctx, done)
 
 
 def _method(given: Body) -> str:

@@ -76,7 +76,7 @@ async def _logout_body(request: Request) -> str | None:
         return None
     try:
         return msgspec.json.decode(sent, type=LogoutBody).refresh_token
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput('The body is not {"refreshToken": text}.', detail=str(error)) from error
 
 

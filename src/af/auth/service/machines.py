@@ -198,7 +198,7 @@ def _issuer_of(token: str) -> str:
         return ""
     try:
         claims = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, ValueError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, ValueError, RecursionError):
         return ""
     issuer = claims.get("iss") if isinstance(claims, dict) else None
     return issuer if isinstance(issuer, str) and len(issuer) <= 500 else ""

@@ -89,9 +89,10 @@ async def finish(
     flow: str | None,
     lookup: str | None = None,
     kind: SessionKind = SessionKind.BROWSER,
+    purpose: Purpose | None = None,
 ) -> SignedIn | SecondFactorNeeded | Linked:
     """Judge the answer. ``flow`` is the secret of the browser that asked; ``lookup`` finds the challenge of methods
-    whose answer names it (a state, a nonce, the secret of a link).
+    whose answer names it (a state, a nonce, the secret of a link). ``purpose``: a question put for another one is over.
 
     :raises ChallengeOver: there is no such question any more, for this browser. :raises WrongProof: a wrong answer.
     :raises MethodTaken, AccountExists: it is right, and belongs to another account.
@@ -99,6 +100,8 @@ async def finish(
     backend = _backend(ctx, method)
     await limits.take(ctx, ANSWERS_BY_ADDRESS, f"{method}:{ctx.actor.address}")
     challenge, secret = await take_challenge(ctx, method, flow=flow, lookup=lookup, bound=backend.bound)
+    if purpose not in (None, challenge.purpose):
+        raise ChallengeOver("This was begun for something else.", hint="Begin again.")
     if challenge.purpose is Purpose.LINK and challenge.user_id != ctx.actor.user_id:
         raise NotSignedInToLink("Another account began to add this way in.", hint="Sign in to it, and begin again.")
 

@@ -106,7 +106,7 @@ def _header(token: str) -> _Header:
     text = token.partition(".")[0]
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Header)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _refusal(f"the header cannot be read: {error}") from error
     if found.alg not in _HASHES:
         raise _refusal(f"algorithm {found.alg[:20]!r} is not accepted")
