@@ -9,10 +9,10 @@ import pytest
 from starlette.routing import Router
 
 from af import auth
-from af.auth import http
 from af.core.clock import FixedClock
 from af.core.context import SYSTEM, Context, Platform
 from af.core.web import RequestContext
+from af.server import targets
 from tests.support import platforms
 from tests.support.asgi import AsgiClient
 
@@ -41,4 +41,4 @@ async def ada(platform: Platform) -> Context:
 @pytest.fixture
 def client(platform: Platform) -> AsgiClient:
     """The REST routes of identity, as the server serves them."""
-    return AsgiClient(RequestContext(Router(http.routes), platform, auth.authenticate))
+    return AsgiClient(RequestContext(Router(targets.rest_routes()), platform, auth.authenticate))

@@ -14,11 +14,12 @@ import pytest
 from starlette.routing import Router
 
 from af import auth
-from af.auth import http, store
+from af.auth import store
 from af.auth.backends.oauth import code_challenge
 from af.core.clock import FixedClock, SystemClock
 from af.core.context import Platform
 from af.core.web import RequestContext
+from af.server import targets
 from tests.support import oidc, platforms
 from tests.support.asgi import AsgiClient, Reply
 
@@ -89,7 +90,7 @@ class Browser:
 
 @pytest.fixture
 def client(platform: Platform) -> AsgiClient:
-    return AsgiClient(RequestContext(Router(http.routes), platform, auth.authenticate))
+    return AsgiClient(RequestContext(Router(targets.rest_routes()), platform, auth.authenticate))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from starlette.routing import Router
 
 from af import auth as identity
-from af.auth import http, rules, store
+from af.auth import rules, store
 from af.auth import service as auth
 from af.auth.errors import InvalidRefreshToken
 from af.auth.models import SessionKind, Tokens
@@ -24,6 +24,7 @@ from af.core.clock import FixedClock
 from af.core.context import ANONYMOUS, SYSTEM, Context, Platform
 from af.core.messages.rows import outbox_messages
 from af.core.web import RequestContext
+from af.server import targets
 from tests.support import platforms
 from tests.support.asgi import AsgiClient
 
@@ -210,4 +211,4 @@ async def ada_tokens(instances: list[Platform]) -> Tokens:
 
 
 def client_of(platform: Platform) -> AsgiClient:
-    return AsgiClient(RequestContext(Router(http.routes), platform, identity.authenticate))
+    return AsgiClient(RequestContext(Router(targets.rest_routes()), platform, identity.authenticate))

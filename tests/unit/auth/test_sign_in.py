@@ -47,7 +47,8 @@ def person(platform: Platform, done: SignedIn) -> Context:
 async def test_the_first_sign_in_makes_the_account_and_the_second_finds_it(platform: Platform) -> None:
     first = await by_code(platform)
     second = await by_code(platform, "  Ada@EXAMPLE.org ")
-    assert first.is_new and not second.is_new
+    assert first.is_new
+    assert not second.is_new
     assert first.user.id == second.user.id
     assert first.user.email == ADA
     assert first.cookie != second.cookie
@@ -122,7 +123,8 @@ async def test_messages_to_one_address_and_requests_from_one_are_limited(platfor
         await sign_in.begin(visitor(platform, f"203.0.113.{number}"), "email", {"email": ADA})
     with pytest.raises(TooOften) as refused:
         await sign_in.begin(visitor(platform, "203.0.113.99"), "email", {"email": ADA})
-    assert refused.value.retry_after_seconds and refused.value.headers()["RateLimit-Limit"] == "5"
+    assert refused.value.retry_after_seconds
+    assert refused.value.headers()["RateLimit-Limit"] == "5"
     for number in range(30):
         await sign_in.begin(visitor(platform), "email", {"email": f"user{number}@example.org"})
     with pytest.raises(TooOften):
@@ -165,7 +167,8 @@ async def test_sms_codes(platform: Platform) -> None:
     letter = await last_letter(platform)
     assert letter.to == "+4915112345678"
     done = await sign_in.finish(ctx, "sms", {"code": letter.code}, flow=begun.flow)
-    assert isinstance(done, SignedIn) and done.user.email is None
+    assert isinstance(done, SignedIn)
+    assert done.user.email is None
     with pytest.raises(InvalidClaim):
         await sign_in.begin(ctx, "sms", {"phone": "0151 12345678"})
 
@@ -178,12 +181,14 @@ async def test_a_second_way_in_needs_proof_of_both(platform: Platform) -> None:
     with pytest.raises(auth.errors.NotSignedInToLink):
         await sign_in.finish(visitor(platform), "sms", {"code": code}, flow=begun.flow)
     linked = await sign_in.finish(me, "sms", {"code": code}, flow=begun.flow)
-    assert isinstance(linked, Linked) and linked.method.user_id == first.user.id
+    assert isinstance(linked, Linked)
+    assert linked.method.user_id == first.user.id
 
     ctx = visitor(platform)
     begun = await sign_in.begin(ctx, "sms", {"phone": "+4915112345678"})
     done = await sign_in.finish(ctx, "sms", {"code": (await last_letter(platform)).code}, flow=begun.flow)
-    assert isinstance(done, SignedIn) and done.user.id == first.user.id
+    assert isinstance(done, SignedIn)
+    assert done.user.id == first.user.id
 
 
 async def test_linking_needs_a_recent_sign_in(platform: Platform, clock: FixedClock) -> None:

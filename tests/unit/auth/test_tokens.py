@@ -10,13 +10,14 @@ from sqlalchemy import text
 from starlette.routing import Router
 
 from af import auth, projects
-from af.auth import http, rules
+from af.auth import rules
 from af.auth.errors import TokenLimitReached, TokenNotFound, TokenPowerExceeded, TooManyTokens
 from af.core.clock import FixedClock
 from af.core.context import ANONYMOUS, Context, Platform
 from af.core.db import Database
 from af.core.errors import Forbidden, Unauthenticated
 from af.core.web import RequestContext
+from af.server import targets
 from tests.support import platforms
 from tests.support.asgi import AsgiClient
 
@@ -55,7 +56,7 @@ async def test_a_revoked_token_ends_at_once_here_and_within_seconds_elsewhere(
     made = await projects.create_token(ada, "laptop")
     other_process = Database(platform.database.url)
     there = replace(platform, database=other_process)
-    elsewhere = AsgiClient(RequestContext(Router(http.routes), there, auth.authenticate)).as_token(made.text)
+    elsewhere = AsgiClient(RequestContext(Router(targets.rest_routes()), there, auth.authenticate)).as_token(made.text)
     here = client.as_token(made.text)
     assert (await here.get("/auth/me")).status == (await elsewhere.get("/auth/me")).status == 200
     await auth.revoke_token(ada, made.token.id)
