@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from alternatefutures.credentials import Credential
     from alternatefutures.deploy import DeployResult, Report, Uploaded
     from alternatefutures.models import Collected, DeploymentDiff, ImportReceipt, LogEntry, Scrubbed, StorageStats
+    from alternatefutures.teams import Teams
 
 DEFAULT_URL = "http://localhost:8787"
 SLUG_LENGTH_MAX = 40
@@ -66,6 +67,13 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self.transport.close()
+
+    @property
+    def teams(self) -> Teams:
+        """Organizations, members, invitations and the audit log."""
+        from alternatefutures.teams import Teams
+
+        return Teams(self.transport)
 
     # Who am I, projects, tokens
 

@@ -25,6 +25,13 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "whoami": ("Account", "af.cli.account:whoami", "Show who you are, where, and until when."),
     "profiles": ("Account", "af.cli.profiles:profiles", "List and choose profiles."),
     "sessions": ("Account", "af.cli.sessions:sessions", "List and end sessions."),
+    "organizations": (
+        "Account",
+        "af.cli.organizations:organizations",
+        "Organizations: list, create, hand over, leave.",
+    ),
+    "members": ("Account", "af.cli.members:members", "Members and invitations: list, invite, change, remove."),
+    "audit": ("Account", "af.cli.audit:audit", "Who did what: list, export, verify."),
     "projects": ("Account", "af.cli.projects:projects", "List, create, choose and delete projects."),
     "tokens": ("Account", "af.cli.tokens:tokens", "Create, list and revoke access tokens."),
     "explain": ("Help", "af.cli.explain:explain", "Explain an error code such as AF4001."),

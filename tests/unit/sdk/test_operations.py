@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLSchema, build_schema, parse, validate
 
-from alternatefutures import operations
+from alternatefutures import operations, operations_teams
 
 SCHEMA = Path(__file__).resolve().parents[3] / "schema/schema.graphql"
-DOCUMENTS = sorted(name for name in vars(operations) if name.isupper() and not name.startswith("_"))
+ALL = {**vars(operations), **vars(operations_teams)}
+DOCUMENTS = sorted(name for name in ALL if name.isupper() and not name.startswith("_"))
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def schema() -> GraphQLSchema:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_fits_the_schema(schema: GraphQLSchema, name: str) -> None:
-    assert [error.message for error in validate(schema, parse(getattr(operations, name)))] == []
+    assert [error.message for error in validate(schema, parse(ALL[name]))] == []
 
 
 def test_a_document_that_does_not_fit_would_be_found(schema: GraphQLSchema) -> None:
@@ -28,4 +29,13 @@ def test_a_document_that_does_not_fit_would_be_found(schema: GraphQLSchema) -> N
 
 
 def test_all_documents_are_checked() -> None:
-    assert {"ME", "SITES", "CREATE_DEPLOYMENT", "ROLLBACK", "DIFF", "DEPLOYMENT_LOGS", "CREATE_PIN"} <= set(DOCUMENTS)
+    assert {
+        "ME",
+        "SITES",
+        "CREATE_DEPLOYMENT",
+        "ROLLBACK",
+        "DIFF",
+        "DEPLOYMENT_LOGS",
+        "CREATE_PIN",
+        "ORGANIZATIONS",
+    } <= set(DOCUMENTS)
