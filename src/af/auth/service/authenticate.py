@@ -139,14 +139,15 @@ async def _load_signed(ctx: Context, text: str) -> Grant | None:
 
 async def _grant_of_cookie(ctx: Context, cookie: str) -> Grant | None:
     digest = rules.digest(cookie)
-    known = memory.of(ctx).grant(digest, ctx.now)
+    remembered = f"cookie:{digest}"  # apart from tokens: neither counts in the other's place
+    known = memory.of(ctx).grant(remembered, ctx.now)
     if known is None:
         async with ctx.looking_up() as connection:
             session = await store.sessions.session_by_hash(connection, digest)
         if session is None or session.kind is not SessionKind.BROWSER:
             return None
         known = await _session_grant(ctx, session)
-        memory.of(ctx).remember(digest, known)
+        memory.of(ctx).remember(remembered, known)
     return None if known.is_over(ctx.now) else known
 
 
