@@ -56,7 +56,7 @@ BANS = (
 CATCH_ALL = (
     *("src/af/core/web.py", "src/af/core/workflows.py", "src/af/core/batch.py", "src/af/core/http.py"),
     *("src/af/*/http.py", "src/af/*/graphql.py", "src/af/*/jobs.py", "src/af/cli/frame.py"),
-    *("src/af/api/*", "src/af/mcp/*", "src/af/gateway/*", "src/af/server/*"),
+    *("src/af/api/*", "src/af/mcp/*", "src/af/gateway/*", "src/af/server/*", "src/af/pages/frame.py"),
 )
 
 # Text that may not be in a file: (files, pattern, what to do instead).
@@ -70,7 +70,14 @@ TEXT = (
 )
 
 # Which part of a domain other packages may import beside its __init__, and which packages those are.
-DOOR = {"graphql": ("af.api",), "http": ("af.server",), "jobs": ("af.server",), "backends": ("af.server",)}
+DOOR = {
+    "graphql": ("af.api",),
+    "http": ("af.server",),
+    "jobs": ("af.server",),
+    "backends": ("af.server",),
+    # Pages are an edge of these domains, outside their folders: like their http modules they name errors and values.
+    **{part: ("af.pages",) for part in ("addresses", "cookies", "devices", "errors", "models")},
+}
 
 
 @functools.cache

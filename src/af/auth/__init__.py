@@ -5,6 +5,7 @@ decided by `af.projects`, which also makes tokens that are limited to one.
 """
 
 from af.auth.addresses import COOKIE, is_ip_literal, is_own_host, own_origin
+from af.auth.backends import Backend
 from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, TrustRule, User, UserKind
 from af.auth.rules import SCOPES, covers, require_scope
 from af.auth.service import (
@@ -38,12 +39,14 @@ from af.auth.service import (
     users_by_id,
 )
 from af.auth.service.keys import rotate_due_keys
+from af.auth.service.sessions import list_sessions, revoke_all_sessions, revoke_session
 from af.auth.shown import shown_user
 
 __all__ = [
     "outbox_list",
     "outbox_message",
     "AccessToken",
+    "Backend",
     "COOKIE",
     "CreatedSession",
     "CreatedToken",
@@ -64,6 +67,7 @@ __all__ = [
     "ensure_operator",
     "is_ip_literal",
     "is_own_host",
+    "list_sessions",
     "list_tokens",
     "login_url",
     "machines",
@@ -78,6 +82,8 @@ __all__ = [
     "require_recent",
     "require_scope",
     "require_signed_in",
+    "revoke_all_sessions",
+    "revoke_session",
     "revoke_token",
     "rotate_due_keys",
     "sign_in",

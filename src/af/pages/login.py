@@ -9,7 +9,6 @@ from starlette.routing import Route
 
 from af import auth
 from af.auth import errors
-from af.auth.backends import Backend
 from af.auth.cookies import set_flow
 from af.auth.models import Purpose
 from af.core.errors import Error
@@ -99,12 +98,12 @@ async def _ways(
     )
 
 
-def is_provider(backend: Backend) -> bool:
+def is_provider(backend: auth.Backend) -> bool:
     """Whether the way leads over somebody else's site (OAuth, OpenID Connect)."""
     return backend.name not in (*CODED, *WALLETS, "passkey")
 
 
-def _provider(backend: Backend, target: str) -> dict[str, str]:
+def _provider(backend: auth.Backend, target: str) -> dict[str, str]:
     query = f"?{urlencode({'return_to': target})}" if target else ""
     return {"name": backend.name, "title": backend.title, "address": f"/auth/oauth/{backend.name}{query}"}
 
