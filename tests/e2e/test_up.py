@@ -104,7 +104,7 @@ def test_the_page_is_shown_at_the_main_address_under_a_strict_policy(platform: R
 
 
 @pytest.mark.parametrize("host", ["evil.test", "127.0.0.1.evil.test", "api.localhost", "uploads.localhost"])
-@pytest.mark.parametrize("path", ["/", "/page/app.js", "/auth/link", "/auth/logout"])
+@pytest.mark.parametrize("path", ["/", "/page/app.js", "/auth/link", "/login", "/settings", "/login/code"])
 def test_other_hosts_get_no_page_and_no_cookie(platform: Running, host: str, path: str) -> None:
     reply = platform.request(path, host=host)
     assert reply.status == 404
