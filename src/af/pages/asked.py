@@ -36,8 +36,8 @@ def recall(visit: Visit) -> AskedOf | None:
     text = visit.request.cookies.get(COOKIE, "")
     if not text or len(text) > _LENGTH_MAX:
         return None
-    fields = {name: values[0] for name, values in parse_qs(text, keep_blank_values=True, max_num_fields=4).items()}
     try:
+        fields = {name: values[0] for name, values in parse_qs(text, keep_blank_values=True, max_num_fields=4).items()}
         return AskedOf(fields["m"], fields["a"], safe_return(fields["r"]), Purpose(fields["p"]))
     except (KeyError, ValueError):
         return None

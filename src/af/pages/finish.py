@@ -12,14 +12,14 @@ from af.pages.frame import Visit, go
 from af.pages.paths import safe_return
 
 
-async def finished(visit: Visit, done: SignedIn | SecondFactorNeeded | Linked) -> Response:
-    """The answer of a browser that has proven something."""
-    target = safe_return(done.return_to)
+async def finished(visit: Visit, done: SignedIn | SecondFactorNeeded | Linked, *, return_to: str = "") -> Response:
+    """The answer of a browser that has proven something. ``return_to``: a page of ours, if the sign-in names none."""
+    target = safe_return(done.return_to) or return_to
     if isinstance(done, SecondFactorNeeded):
         response: Response = go("/login/second-factor")
         cookies.set_flow(response, done.flow, done.expires_in_seconds)
         return response
-    response = go(target or ("/settings/methods" if isinstance(done, Linked) else "/"))
+    response = go(target or ("/settings/methods?done=method_added" if isinstance(done, Linked) else "/"))
     if isinstance(done, SignedIn):
         assert done.cookie is not None, "pages ask for a browser's session"
         await _replace_session(visit)

@@ -20,4 +20,5 @@ def safe_return(text: str) -> str:
     ``/\\host`` and a path with a tab in it as one."""
     path = text.partition("?")[0]
     plain = len(text) <= RETURN_LENGTH_MAX and all("!" <= c <= "~" and c != "\\" for c in text)
-    return text if plain and not text.startswith("//") and (path in ("/", _ON) or is_page(path)) else ""
+    climbs = "//" in path or {".", ".."} & set(path.lower().replace("%2e", ".").split("/"))
+    return text if plain and not climbs and (path in ("/", _ON) or is_page(path)) else ""

@@ -4,9 +4,35 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from af.pages import code, device, invitation, login, second_factor, static
+from af.pages import (
+    account,
+    code,
+    device,
+    invitation,
+    login,
+    methods,
+    outbox,
+    second_factor,
+    sessions,
+    static,
+    tokens,
+)
+
+_PARTS = (
+    static,
+    login,
+    code,
+    second_factor,
+    device,  # after those: its address is /login/{id}
+    account,
+    methods,
+    sessions,
+    tokens,
+    invitation,
+    outbox,
+)
 
 
 def routes() -> list[BaseRoute]:
     """The pages and their files."""
-    return [*static.routes, *login.routes, *code.routes, *second_factor.routes, *device.routes, *invitation.routes]
+    return [route for part in _PARTS for route in part.routes]

@@ -13,6 +13,7 @@ from af.projects.service.access import (
     require_signed_in,
     selected,
 )
+from af.projects.service.accounts import delete_account
 from af.projects.service.bootstrap import (
     bootstrap,
     owner_token,
@@ -95,6 +96,7 @@ __all__ = [
     "create_organization",
     "create_project",
     "create_token",
+    "delete_account",
     "delete_organization",
     "delete_project",
     "deleted_projects",
