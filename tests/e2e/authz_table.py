@@ -177,6 +177,26 @@ ROUTES: dict[str, Rest] = {
     "POST /auth/logout": Rest("anyone", _send("POST", "/auth/logout", lambda _: b"", JSON)),
     "GET /auth/me": Rest("signed in", _get("/auth/me")),
     "GET /.well-known/jwks.json": Rest("anyone", _get("/.well-known/jwks.json")),
+    "GET /auth/methods": Rest("anyone", _get("/auth/methods")),
+    "GET /account": Rest("person", _get("/account")),
+    "PATCH /account": Rest("person", _send("PATCH", "/account", lambda _: b"{}", JSON)),
+    "GET /account/export": Rest("person", _get("/account/export")),
+    "POST /account/restore": Rest("person", _send("POST", "/account/restore", lambda _: b"", JSON)),
+    "GET /account/methods": Rest("person", _get("/account/methods")),
+    "DELETE /account/methods/{id}": Rest("person", _send("DELETE", "/account/methods/mth_x", lambda _: b"", JSON)),
+    "POST /account/methods/{id}/set-primary": Rest(
+        "person", _send("POST", "/account/methods/mth_x/set-primary", lambda _: b"", JSON)
+    ),
+    "POST /account/methods/link": Rest(
+        "person", _send("POST", "/account/methods/link", lambda _: b'{"method": "email", "email": "a@b.example"}', JSON)
+    ),
+    "GET /account/totp": Rest("person", _get("/account/totp")),
+    "POST /account/totp": Rest("person", _send("POST", "/account/totp", lambda _: b"", JSON)),
+    "POST /account/totp/confirm": Rest(
+        "person", _send("POST", "/account/totp/confirm", lambda _: b'{"code": "1"}', JSON)
+    ),
+    "DELETE /account/totp": Rest("person", _send("DELETE", "/account/totp", lambda _: b'{"code": "1"}', JSON)),
+    "POST /account/recovery-codes": Rest("person", _send("POST", "/account/recovery-codes", lambda _: b"", JSON)),
     "GET /account/sessions": Rest("person", _get("/account/sessions")),
     "DELETE /account/sessions": Rest("person", _send("DELETE", "/account/sessions", lambda _: b"", JSON)),
     "DELETE /account/sessions/{id}": Rest("person", _send("DELETE", "/account/sessions/ses_x", lambda _: b"", JSON)),
@@ -278,6 +298,15 @@ PAGES = {
     "GET /auth/oauth/continue",
     "GET /organizations/invitations/{token}",
     "POST /auth/exchange",
+    "POST /auth/refresh",
+    "POST /auth/token",
+    "POST /auth/second-factor",
+    "POST /account/methods/link/verify",
+    *(f"POST /auth/{way}/{step}" for way in ("email", "sms") for step in ("request", "verify")),
+    "POST /auth/wallet/challenge",
+    "POST /auth/wallet/verify",
+    "POST /auth/passkey/options",
+    "POST /auth/passkey/verify",
 }
 """Routes for people without credentials; what they allow is the secret in their form (tests/unit/auth)."""
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import af
-from af.server import openapi_sign_in, openapi_teams
+from af.server import openapi_account, openapi_sign_in, openapi_teams
 from af.server.openapi_shapes import COUNT as _COUNT
 from af.server.openapi_shapes import FLAG as _FLAG
 from af.server.openapi_shapes import JSON, Operation
@@ -42,6 +42,7 @@ _DEVICE_TOKENS = _object(
 )
 
 OPERATIONS: tuple[Operation, ...] = (
+    *openapi_account.OPERATIONS,
     *openapi_sign_in.OPERATIONS,
     *openapi_teams.OPERATIONS,
     Operation("GET", "/health", "probes", "The process is alive.", gives=(200, JSON, _object(status=_TEXT)), open=True),
