@@ -15,8 +15,8 @@ import pytest
 from graphql import GraphQLNamedType, GraphQLObjectType, get_named_type
 from starlette.routing import Route
 
-from af import api
-from af.core.context import Platform
+from af import api, auth
+from af.core.context import SYSTEM, Platform
 from af.server import targets
 from tests.e2e.authz_table import FIELDS, OPERATIONS, PAGES, ROUTES, UNCOVERED, filled
 from tests.e2e.authz_world import CALLERS, People, World, make_people, make_world
@@ -213,6 +213,41 @@ def check_reply(what: str, expected: str | None, reply: Reply) -> None:
     else:
         wanted = {"unauthenticated": 401, "forbidden": 403, "not_found": 404}[expected]
         assert (reply.status, reply.json()["title"]) == (wanted, expected), f"{what}: {reply}"
+
+
+async def test_a_revoked_token_opens_nothing(platform: Platform, people: People, app: AsgiClient) -> None:
+    """Not even what anyone may see: whoever sends a token is told that it does not work."""
+    world = await make_world(platform, people, "owner")
+    made = await auth.create_token(platform.context(SYSTEM), "gone", user_id=people.contexts["owner"].actor.user_id)
+    await auth.revoke_token(people.contexts["owner"], made.token.id)
+    client = app.as_token(made.text)
+    for name in OPERATIONS:
+        reply = await client.post("/graphql", {"query": filled(asked(name), world)})
+        assert (reply.status, reply.json()["code"]) == (401, "invalid_credentials"), f"{name}: {reply}"
+    for name, rest in ROUTES.items():
+        check_reply(name, "unauthenticated", await rest.call(client, world))
+
+
+async def test_a_token_of_another_project_opens_nothing_here(
+    platform: Platform, people: People, app: AsgiClient
+) -> None:
+    """The owner's own token, limited to another project of theirs."""
+    world = await make_world(platform, people, "owner")
+    elsewhere = await make_world(platform, people, "owner")
+    limited = await platforms.token(people.contexts["owner"], project_id=elsewhere.project)
+    headers = {"x-project-id": world.project, "authorization": f"Bearer {limited}"}
+    client = AsgiClient(app.app, app.host, headers, app.address)
+    for name, op in OPERATIONS.items():
+        if op.who not in ("anyone", "signed in"):
+            found = await ask(client, filled(asked(name), world), op.kind)
+            kinds = [error["extensions"]["kind"] for error in found.get("errors", [])]
+            assert kinds in (["not_found"], ["forbidden"]), f"{name}: {found}"
+            assert kinds == ["not_found"] or op.who in ("person", "operator") or in_team(op.call), f"{name}: {found}"
+    for name, rest in ROUTES.items():
+        if rest.who not in ("anyone", "signed in"):
+            reply = await rest.call(client, world)
+            assert reply.status in (403, 404), f"{name}: {reply}"
+            assert reply.status == 404 or rest.who in ("person", "operator") or in_team(name), f"{name}: {reply}"
 
 
 async def test_hidden_and_absent_look_alike(platform: Platform, people: People, app: AsgiClient) -> None:
