@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,37 +10,12 @@ import pytest
 from af import auth
 from af.auth import sign_in
 from af.auth.errors import ChallengeOver, InvalidClaim, MethodTaken, MethodUnknown, WrongProof
-from af.auth.models import Linked, Purpose, SessionKind, SignedIn
+from af.auth.models import Linked, Purpose, SignedIn
 from af.core.clock import FixedClock
-from af.core.context import ANONYMOUS, Actor, ActorKind, Context, Platform
+from af.core.context import Platform
 from af.core.limits import TooOften
 from tests.unit.auth.mailbox import last_letter, letters
-
-ADA = "ada@example.org"
-
-
-def visitor(platform: Platform, address: str = "203.0.113.7") -> Context:
-    return platform.context(replace(ANONYMOUS, address=address, user_agent="Mozilla/5.0 (X11; Linux) Firefox/140"))
-
-
-async def by_code(platform: Platform, email: str = ADA, kind: SessionKind = SessionKind.BROWSER) -> SignedIn:
-    ctx = visitor(platform)
-    begun = await sign_in.begin(ctx, "email", {"email": email})
-    code = (await last_letter(platform)).code
-    done = await sign_in.finish(ctx, "email", {"code": code}, flow=begun.flow, kind=kind)
-    assert isinstance(done, SignedIn)
-    return done
-
-
-def person(platform: Platform, done: SignedIn) -> Context:
-    actor = Actor(
-        ActorKind.USER,
-        user_id=done.user.id,
-        session_id=done.session.id,
-        authenticated_at=done.session.authenticated_at,
-        address="203.0.113.7",
-    )
-    return platform.context(actor)
+from tests.unit.auth.people import ADA, by_code, person, visitor
 
 
 async def test_the_first_sign_in_makes_the_account_and_the_second_finds_it(platform: Platform) -> None:
