@@ -8,6 +8,7 @@ from af.auth import rules, store
 from af.auth.backends import Backend, Identity
 from af.auth.errors import AccountExists, InvalidClaim, MethodTaken
 from af.auth.models import LoginMethod, User
+from af.auth.service import notices
 from af.core import audit, ids
 from af.core.context import Context
 from af.core.ids import MethodId, UserId
@@ -50,6 +51,7 @@ async def add_method(ctx: Context, user: User, backend: Backend, identity: Ident
         await audit.record(
             ctx, f"user:{user.id}", "method.add", added.id, after={"method": backend.name, "label": identity.label}
         )
+        await notices.tell_of_method(ctx, user, "method_added", added)
     return added
 
 

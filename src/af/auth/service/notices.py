@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
+from af.auth.backends import Methods
 from af.auth.devices import place_of
-from af.auth.models import User
+from af.auth.models import LoginMethod, User
 from af.core.context import Context
 from af.core.messages import Channel, Message, outbox
 from af.core.messages.errors import MessagesNotConfigured
@@ -30,3 +31,18 @@ def when(ctx: Context) -> str:
 def place(ctx: Context) -> str:
     """Where the change comes from."""
     return place_of(ctx.actor)
+
+
+async def tell_of_method(ctx: Context, user: User, template: str, method: LoginMethod) -> None:
+    """That a way in was added (``method_added``) or removed (``method_removed``)."""
+    backend = ctx.get(Methods).backends.get(method.method)
+    await tell(
+        ctx,
+        user,
+        template,
+        page="/settings/methods",
+        method=method.method if backend is None else backend.title,
+        label=method.label,
+        when=when(ctx),
+        place=place(ctx),
+    )

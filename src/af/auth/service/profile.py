@@ -65,16 +65,7 @@ async def remove_method(ctx: Context, method_id: str) -> LoginMethod:
             await store.users.set_email(tx, user_id, _next_email(rest), ctx.now)
         before = {"method": gone.method, "label": gone.label}
         await audit.record(ctx, f"user:{user_id}", "method.remove", gone.id, before)
-        await notices.tell(
-            ctx,
-            user,
-            "method_removed",
-            page="/settings/methods",
-            method=gone.method,
-            label=gone.label,
-            when=notices.when(ctx),
-            place=notices.place(ctx),
-        )
+        await notices.tell_of_method(ctx, user, "method_removed", gone)
     return gone
 
 
