@@ -28,6 +28,9 @@ Q, M, S = "query", "mutation", "subscription"
 
 _GUEST_THERE = 'where: {organizationId: "<organization>", userId: "<guest>"}'
 
+_HERE = 'where: {projectId: "<project>"}'
+_THE_ACCOUNT = 'where: {projectId: "<project>", id: "<account>"}'
+
 OPERATIONS: dict[str, Op] = {
     "version": Op("anyone", "version"),
     "me": Op("anyone", "me"),
@@ -93,6 +96,23 @@ OPERATIONS: dict[str, Op] = {
         "admin", 'updateMember(where: {projectId: "<project>", userId: "<guest>"}, data: {role: MEMBER})', M
     ),
     "removeMember": Op("admin", 'removeMember(where: {projectId: "<project>", userId: "<guest>"})', M),
+    "serviceAccounts": Op("viewer", f"serviceAccounts({_HERE})"),
+    "trustRules": Op("admin", f"trustRules({_HERE})"),
+    "createServiceAccount": Op("person", f'createServiceAccount({_HERE}, data: {{name: "bot"}})', M),
+    "deleteServiceAccount": Op("admin", f"deleteServiceAccount({_THE_ACCOUNT})", M),
+    "createServiceAccountToken": Op("person", f'createServiceAccountToken({_THE_ACCOUNT}, data: {{name: "x"}})', M),
+    "revokeServiceAccountToken": Op(
+        "admin",
+        'revokeServiceAccountToken(where: {projectId: "<project>", id: "<account>", tokenId: "<account_token>"})',
+        M,
+    ),
+    "createTrustRule": Op(
+        "person",
+        f'createTrustRule({_HERE}, data: {{serviceAccountId: "<account>", name: "x", issuer: "https://a.example", '
+        'subject: "x"})',
+        M,
+    ),
+    "deleteTrustRule": Op("admin", 'deleteTrustRule(where: {projectId: "<project>", id: "<rule>"})', M),
     "createSite": Op("member", 'createSite(data: {name: "new"})', M),
     "updateSite": Op("member", 'updateSite(where: {id: "<site>"}, data: {name: "renamed"})', M),
     "deleteSite": Op("member", 'deleteSite(where: {id: "<site>"})', M),
@@ -116,6 +136,7 @@ FIELDS: dict[str, str] = {
     "Project.auditLog": "admin",
     "Project.auditVerification": "admin",
     "Project.invitations": "admin",
+    "ServiceAccount.tokens": "admin",
     "Organization.members": "viewer",
     "Organization.auditLog": "admin",
     "Organization.auditVerification": "admin",

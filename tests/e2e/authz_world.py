@@ -49,6 +49,10 @@ class World:
     cid: str
     pinned: str
     guest: str
+    account: str
+    """A service account, with a token and a trust rule."""
+    account_token: str
+    rule: str
     own_token: str
     """An access token of the caller's own, to be revoked."""
     own_secret: str
@@ -125,7 +129,15 @@ async def make_world(platform: Platform, people: People, caller: str) -> World:
     root, blocks = folder({"new.txt": b"new" + project.id.encode()})
     shard = car.header([root]) + b"".join(car.frame(cid, block) for cid, block in blocks)
     organization, invitation, moved = await make_organization(people)
+    account = await projects.machines.create_service_account(owner, project.id, "bot", Role.MEMBER)
+    account_token = await projects.machines.create_service_token(owner, project.id, account.id, "its")
+    rule = await projects.machines.create_trust_rule(
+        owner, project.id, service_account=account.id, name="ci", issuer="https://issuer.example", subject="repo:a/b:*"
+    )
     return World(
+        account=account.id,
+        account_token=account_token.token.id,
+        rule=rule.id,
         organization=organization,
         invitation=invitation,
         moved=moved,

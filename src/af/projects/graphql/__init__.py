@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
-from af.projects.graphql import audit, invitations, organizations, projects
+from af.projects.graphql import audit, invitations, machines, organizations, projects
 
 type_defs = "\n".join(
     (Path(__file__).parent / f"{name}.graphql").read_text(encoding="utf-8")
-    for name in ("projects", "organizations", "audit")
+    for name in ("projects", "organizations", "audit", "machines")
 )
 
-bindables = [*projects.bindables, *organizations.bindables, *invitations.bindables, *audit.bindables]
+bindables = [
+    *projects.bindables,
+    *organizations.bindables,
+    *invitations.bindables,
+    *audit.bindables,
+    *machines.bindables,
+]
