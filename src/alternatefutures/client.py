@@ -18,6 +18,7 @@ from alternatefutures.transport import HOURS_SECONDS, PIECE_BYTES, Transport, se
 if TYPE_CHECKING:
     from alternatefutures.credentials import Credential
     from alternatefutures.deploy import DeployResult, Report, Uploaded
+    from alternatefutures.machines import Machines
     from alternatefutures.models import Collected, DeploymentDiff, ImportReceipt, LogEntry, Scrubbed, StorageStats
     from alternatefutures.teams import Teams
 
@@ -74,6 +75,13 @@ class Client:
         from alternatefutures.teams import Teams
 
         return Teams(self.transport)
+
+    @property
+    def machines(self) -> Machines:
+        """Service accounts and trust rules."""
+        from alternatefutures.machines import Machines
+
+        return Machines(self.transport)
 
     # Who am I, projects, tokens
 

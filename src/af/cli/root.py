@@ -34,6 +34,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "audit": ("Account", "af.cli.audit:audit", "Who did what: list, export, verify."),
     "projects": ("Account", "af.cli.projects:projects", "List, create, choose and delete projects."),
     "tokens": ("Account", "af.cli.tokens:tokens", "Create, list and revoke access tokens."),
+    "service-accounts": ("Account", "af.cli.machines:accounts", "Programs of the project and their tokens."),
+    "trust": ("Account", "af.cli.machines:trust", "Pipelines that may act in the project without a secret."),
     "explain": ("Help", "af.cli.explain:explain", "Explain an error code such as AF4001."),
     "completion": ("Help", "af.cli.explain:completion", "Print a shell's completion script."),
 }

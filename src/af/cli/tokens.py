@@ -43,7 +43,7 @@ def create(state: State, name: str, scopes: tuple[str, ...], expires: str | None
     asked = _scopes(scopes)
     try:
         made = client.create_token(
-            name, scopes=asked, expires_at=_expiry(_DEFAULT if expires is None else expires), project_id=project
+            name, scopes=asked, expires_at=expiry(_DEFAULT if expires is None else expires), project_id=project
         )
     except ApiError as error:
         if expires is not None or error.code != "invalid_expiry":
@@ -104,7 +104,8 @@ def _scopes(given: tuple[str, ...]) -> list[str] | None:
     return scopes or None
 
 
-def _expiry(text: str) -> str | None:
+def expiry(text: str) -> str | None:
+    """When a life of 12h, 30d, 1y or never that begins now ends."""
     from alternatefutures.errors import UsageError
 
     if text == _NEVER:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLSchema, build_schema, parse, validate
 
-from alternatefutures import operations, operations_teams
+from alternatefutures import operations, operations_machines, operations_teams
 
 SCHEMA = Path(__file__).resolve().parents[3] / "schema/schema.graphql"
-ALL = {**vars(operations), **vars(operations_teams)}
+ALL = {**vars(operations), **vars(operations_teams), **vars(operations_machines)}
 DOCUMENTS = sorted(name for name in ALL if name.isupper() and not name.startswith("_"))
 
 
