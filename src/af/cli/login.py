@@ -207,7 +207,7 @@ def _remember_session(state: State, name: str, url: str, tokens: SessionTokens, 
 def _remember(state: State, name: str, client: Client, secret: str | SessionTokens, method: str) -> None:
     """Make the profile; it acts on the project that the user has by default, if there is one yet."""
     from af.cli import config, keeping
-    from alternatefutures.errors import NotFoundHere, UsageError
+    from alternatefutures.errors import ApiError, NotFoundHere, UsageError
 
     user = client.me()
     if user is None:
@@ -217,6 +217,10 @@ def _remember(state: State, name: str, client: Client, secret: str | SessionToke
         project_id, slug = project.id, project.slug
     except NotFoundHere:  # none, or several: `af projects use` chooses
         project_id, slug = "", ""
+    except ApiError as error:
+        if error.kind != "forbidden":
+            raise
+        project_id, slug = client.transport.project_id, ""  # a token that may deploy but not look at its project
     url = client.transport.url
     with keeping.ProfileKeeper(name).exclusive(), config.editing() as credentials:
         replaced = credentials.profiles.get(name, {})

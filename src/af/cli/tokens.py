@@ -46,7 +46,7 @@ def create(state: State, name: str, scopes: tuple[str, ...], expires: str | None
             name, scopes=asked, expires_at=expiry(_DEFAULT if expires is None else expires), project_id=project
         )
     except ApiError as error:
-        if expires is not None or error.code != "invalid_expiry":
+        if expires is not None or error.code.lower() != "invalid_expiry":
             raise
         made = client.create_token(name, scopes=asked, project_id=project)  # no token outlives the one that makes it
     if state.json:
