@@ -46,8 +46,10 @@ class Visitor:
         return await self._go("POST", path, urlencode(fields, doseq=True), origin)
 
     async def send(self, action: str, **fields: str | list[str]) -> Reply:
-        """Fill in and send the page's form with this action; its hidden fields go along."""
-        form = next((one for one in self.forms() if one.action == action), None)
+        """Fill in and send the page's form with this action; its hidden fields go along. Of several forms, the first
+        whose hidden field ``act`` or ``id`` is as given."""
+        hidden = {(name, value) for name, value in _pairs(fields) if name in ("act", "id", "again", "decision")}
+        form = next((one for one in self.forms() if one.action == action and hidden <= set(one.values)), None)
         assert form is not None, f"no form to {action} on {self.path}: {[one.action for one in self.forms()]}"
         kept = [(name, value) for name, value in form.values if name not in fields]
         return await self._go("POST", action, urlencode([*kept, *_pairs(fields)]), ORIGIN)

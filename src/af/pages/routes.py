@@ -15,6 +15,7 @@ from af.pages import (
     second_factor,
     sessions,
     static,
+    team,
     tokens,
 )
 
@@ -27,6 +28,7 @@ _PARTS = (
     account,
     methods,
     sessions,
+    team,
     tokens,
     invitation,
     outbox,

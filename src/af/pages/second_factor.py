@@ -75,14 +75,14 @@ async def _settings(
     enrolment: auth.second_factor.Enrolment | None = None,
     codes: list[str] | None = None,
 ) -> Response:
-    status = await auth.second_factor.status(visit.ctx)
+    factor = await auth.second_factor.status(visit.ctx)
     is_app = enrolment is not None and enrolment.uri.startswith("otpauth://")
     picture = segno.make(enrolment.uri, error="m", micro=False).svg_data_uri(scale=4) if enrolment and is_app else ""
     return settings_page(
         visit,
         "security.html",
         problem=problem,
-        status=status,
+        factor=factor,
         enrolment=enrolment,
         picture=picture,
         codes=codes,

@@ -42,6 +42,7 @@ DONE = {
     "removed": "They are not in the team any more.",
     "left": "You left the team.",
     "joined": "Welcome to the team.",
+    "team_deleted": "The team is gone.",
     "restored": "Your account stays.",
 }
 """Notes by the name in ``?done=``, so that an address cannot put its own words on the page."""
