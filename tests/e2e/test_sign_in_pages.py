@@ -190,17 +190,16 @@ async def test_by_a_passkey_that_was_added_before(page: Page, platform: Running)
         "isUserVerified": True,
         "automaticPresenceSimulation": True,
     }
-    made = await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    # Or the e-mail field would sign in by itself: this authenticator's person always says yes.
+    await page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
     await by_email(page, platform, "ada@passkey.example")
     await page.goto("/settings/methods")
     await page.get_by_role("button", name="Passkey").click()
     await expect(page.get_by_role("status")).to_contain_text("was added")
     await sign_out(page)
-    present = {"authenticatorId": made["authenticatorId"], "enabled": False}
-    await devtools.send("WebAuthn.setAutomaticPresenceSimulation", present)  # else the e-mail field signs in by itself
     await page.goto("/login")
     await page.get_by_role("button", name="Passkey").click()
-    await devtools.send("WebAuthn.setAutomaticPresenceSimulation", {**present, "enabled": True})
     await page.wait_for_url("**/")
     assert await shown_name(page) == "ada@passkey.example"
 
@@ -298,7 +297,7 @@ async def test_a_device_is_let_in(page: Page, platform: Running, tmp_path: Path)
         waiting = started(shell, clean, out)
     try:
         shown = wait_until(
-            lambda: re.search(r"(http://localhost:\d+/login/\w+)", log.read_text()), seconds=15, what="the address"
+            lambda: re.search(r"(http://localhost:\d+/login/[\w-]+)", log.read_text()), seconds=15, what="the address"
         )
         code = wait_until(
             lambda: re.search(r"\b([B-DF-HJ-NP-TV-Z]{4}-[B-DF-HJ-NP-TV-Z]{4})\b", log.read_text()),
@@ -306,12 +305,9 @@ async def test_a_device_is_let_in(page: Page, platform: Running, tmp_path: Path)
             what="the code",
         )
         await page.goto(shown[1])
-        await page.get_by_label(re.compile("Code")).fill("BBBB-BBBB")
-        await page.get_by_role("button", name="Let it in").click()
-        await expect(page.get_by_role("alert")).to_be_visible()
-        await page.get_by_label(re.compile("Code")).fill(code[1])
-        await page.get_by_role("button", name="Let it in").click()
-        await expect(page.get_by_role("heading", name="The device is let in")).to_be_visible()
+        await expect(page.get_by_text(code[1], exact=True)).to_be_visible()
+        await page.get_by_role("button", name="let it in").click()
+        await expect(page.get_by_role("heading", name="The device is in")).to_be_visible()
         assert waiting.wait(20) == 0, log.read_text()
     finally:
         waiting.kill()

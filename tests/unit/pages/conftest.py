@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,13 @@ class PostOffice:
         self._system = system
 
     async def newest(self, to: str) -> str:
-        """The text of the newest message to this address."""
+        """The text of the newest message to this address; time goes on, so that the next one is newer."""
         entries = [entry for entry in await outbox.list_messages(self._system) if entry.to == to]
         assert entries, f"nothing was sent to {to}"
         shown = await outbox.read_message(self._system, entries[0].id)
         assert shown.content is not None
+        assert isinstance(self._system.platform.clock, FixedClock)
+        self._system.platform.clock.advance(timedelta(milliseconds=1))
         return shown.content.text
 
     async def code(self, to: str) -> str:
