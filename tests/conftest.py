@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import importlib.util
 import ipaddress
 import os
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 DATABASES = os.environ.get("AF_TEST_DATABASES", "sqlite,postgresql").split(",")
+
+
+# eth_account brings py_ecc, which raises the recursion limit of the whole process as it is imported: tests of deeply
+# nested input would end it. So it is imported first, here, and the limit put back.
+_LIMIT = sys.getrecursionlimit()
+importlib.import_module("eth_account")
+sys.setrecursionlimit(_LIMIT)
 
 
 # --- databases ------------------------------------------------------------------------------------------------------
