@@ -76,7 +76,7 @@ DOOR = {
     "jobs": ("af.server",),
     "backends": ("af.server",),
     # Pages are an edge of these domains, outside their folders: like their http modules they name errors and values.
-    **{part: ("af.pages",) for part in ("addresses", "cookies", "devices", "errors", "models")},
+    **dict.fromkeys(("addresses", "cookies", "devices", "errors", "models"), ("af.pages",)),
 }
 
 
