@@ -19,8 +19,8 @@ Row = tuple[Any, ...]
 
 
 class OneTripConnection(aiosqlite.Connection):
-    """aiosqlite's connection with `OneTripCursor` for cursors. A transaction that only reads costs no trip to begin: its
-    BEGIN goes with the first statement (where SQLite takes the snapshot anyhow)."""
+    """aiosqlite's connection with `OneTripCursor` for cursors. A transaction that only reads costs no trip to begin:
+    its BEGIN goes with the first statement (where SQLite takes the snapshot anyhow)."""
 
     begins_with_next = False
 
