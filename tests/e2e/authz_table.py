@@ -201,6 +201,7 @@ ROUTES: dict[str, Rest] = {
     "GET /auth/methods": Rest("anyone", _get("/auth/methods")),
     "GET /account": Rest("person", _get("/account")),
     "PATCH /account": Rest("person", _send("PATCH", "/account", lambda _: b"{}", JSON)),
+    "DELETE /account": Rest("person", _send("DELETE", "/account", lambda _: b'{"confirm": "x"}', JSON)),
     "GET /account/export": Rest("person", _get("/account/export")),
     "POST /account/restore": Rest("person", _send("POST", "/account/restore", lambda _: b"", JSON)),
     "GET /account/methods": Rest("person", _get("/account/methods")),

@@ -85,6 +85,14 @@ OPERATIONS: tuple[Operation, ...] = (
         takes=(JSON, {"type": "object", "properties": {"displayName": TEXT, "avatarUrl": TEXT}}),
         gives=(200, JSON, object_of(user=_USER)),
     ),
+    Operation(
+        "DELETE",
+        "/account",
+        "account",
+        "Leave: the account ends after AF_ACCOUNT_GRACE_DAYS. ``confirm`` is its user name.",
+        takes=(JSON, object_of(confirm=TEXT)),
+        gives=(200, JSON, object_of(success=FLAG, user=_USER)),
+    ),
     Operation("GET", "/account/export", "account", "Everything about oneself, to keep.", gives=(200, JSON, _ANY)),
     Operation("POST", "/account/restore", "account", "Keep an account that was to be deleted.", gives=_DONE),
     Operation(

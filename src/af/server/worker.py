@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from af import auth
+from af import auth, projects
 from af.core import events, limits
 from af.core.context import Platform
 from af.core.messages import jobs as messages_jobs
@@ -31,6 +31,7 @@ _UPKEEP = (
     Schedule("auth.prune", 6 * 3600.0, auth.prune),
     Schedule("auth.erase_accounts", 3600.0, auth.profile.erase_due),
     Schedule("limits.prune", 3600.0, limits.prune),
+    Schedule("projects.expire_invitations", 3600.0, projects.expire_invitations),
     Schedule("auth.keys", 3600.0, auth.rotate_due_keys),
     Schedule("events.prune", 3600.0, events.prune),
 )

@@ -170,3 +170,28 @@ async def test_who_comes_back_in_time_keeps_everything(platform: Platform, clock
     clock.advance(timedelta(days=2))
     assert await profile.erase_due(platform.context(SYSTEM)) == 0
     await auth.authenticate_token(visitor(platform), token.text)
+
+
+async def test_many_exports_at_once(platform: Platform) -> None:
+    me = person(platform, await by_code(platform))
+    documents = await asyncio.gather(*(profile.export(me) for _ in range(8)))
+    assert {document["user"].email for document in documents} == {ADA}
+
+
+async def test_a_primary_address_that_is_removed_at_the_same_moment_is_nobodys(platform: Platform) -> None:
+    me = person(platform, await by_code(platform))
+    second = await add(platform, me, "email", email="lovelace@example.org")
+    await asyncio.gather(
+        profile.set_primary_method(me, second.id), profile.remove_method(me, second.id), return_exceptions=True
+    )
+    user = await auth.me(me)
+    assert user is not None
+    assert user.email in [each.subject for each in await profile.methods(me)]
+
+
+async def test_an_account_of_an_early_release_is_found_by_its_address(platform: Platform) -> None:
+    early = await auth.create_user(platform.context(SYSTEM), "early", email="early@example.org")
+    with pytest.raises(auth.errors.MethodTaken):
+        await add(platform, person(platform, await by_code(platform)), "email", email="early@example.org")
+    done = await by_code(platform, "early@example.org")
+    assert (done.user.id, done.is_new) == (early.id, False)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from af.auth import rules, store
 from af.auth.backends import Backend, Identity
-from af.auth.errors import AccountExists, InvalidClaim, MethodTaken
+from af.auth.errors import AccountExists, InvalidClaim, MethodTaken, WrongProof
 from af.auth.models import LoginMethod, User
 from af.auth.service import notices
 from af.core import audit, ids
@@ -14,6 +14,7 @@ from af.core.context import Context
 from af.core.ids import MethodId, UserId
 
 EMAIL = "email"
+PASSKEY = "passkey"
 
 
 async def identified(ctx: Context, backend: Backend, identity: Identity) -> tuple[User, bool]:
@@ -35,6 +36,12 @@ async def identified(ctx: Context, backend: Backend, identity: Identity) -> tupl
                     f"There is an account with {address} already.",
                     hint=f"Sign in by e-mail, then add {backend.title} in the settings.",
                 )
+        if backend.name == PASSKEY:  # removed since it was looked up
+            raise WrongProof("This passkey is not known here.", hint="Sign in another way.")
+        known = await store.users.user_by_email(tx, identity.subject) if backend.name == EMAIL else None
+        if known is not None:  # an account of an early release: its address is proven now, and is its first way in
+            await _insert_method(ctx, known, backend, identity, primary=True)
+            return known, False
         user = await _new_user(ctx, backend, identity)
         await _insert_method(ctx, user, backend, identity, primary=True)
         await audit.record(ctx, f"user:{user.id}", "account.create", user.id, after={"method": backend.name})
@@ -45,6 +52,9 @@ async def add_method(ctx: Context, user: User, backend: Backend, identity: Ident
     """One more way in for ``user``, who proved both. :raises MethodTaken: it is an account's already."""
     async with ctx.transaction() as tx:
         has_some = bool(await store.methods.of_user(tx, user.id))
+        owner = await store.users.user_by_email(tx, identity.subject) if backend.name == EMAIL else None
+        if owner is not None and owner.id != user.id:
+            raise MethodTaken("The address belongs to another account.", hint="Sign in to that one.")
         added = await _insert_method(ctx, user, backend, identity, primary=not has_some)
         if backend.name == EMAIL and user.email is None:
             await store.users.set_email(tx, user.id, identity.subject, ctx.now)

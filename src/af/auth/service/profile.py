@@ -50,9 +50,9 @@ async def remove_method(ctx: Context, method_id: str) -> LoginMethod:
     :raises MethodNotFound: the caller has no such one. :raises LastMethod: nobody could reach the account again.
     """
     user_id = await require_recent(ctx)
-    user = await _person(ctx)
     async with ctx.transaction() as tx:
         await store.users.lock(tx, user_id)  # two at the same time must count each other
+        user = await _person(ctx)
         everything = await store.methods.of_user(tx, user_id)
         gone = _own(everything, method_id)
         rest = [method for method in everything if method.id != gone.id]
@@ -73,9 +73,9 @@ async def set_primary_method(ctx: Context, method_id: str) -> LoginMethod:
     """The way in that stands for the account. An e-mail method's address becomes the account's, and the one before is
     told. :raises MethodNotFound: the caller has no such one."""
     user_id = await require_recent(ctx)
-    user = await _person(ctx)
     async with ctx.transaction() as tx:
         await store.users.lock(tx, user_id)
+        user = await _person(ctx)
         chosen = _own(await store.methods.of_user(tx, user_id), method_id)
         await store.methods.set_primary(tx, user_id, chosen.id)
         if chosen.method == EMAIL and chosen.subject != user.email:
@@ -99,16 +99,16 @@ async def export(ctx: Context) -> dict[str, Any]:
     user_id = await require_person(ctx)
     user = await _person(ctx)
     async with ctx.reading() as connection:
-        return {
-            "user": user,
-            "methods": [replace(each, data={}) for each in await store.methods.of_user(connection, user_id)],
-            "secondFactor": await second_factor.status(ctx),
-            "sessions": await sessions.list_sessions(ctx),
-            "accessTokens": await store.tokens.tokens_of(
-                connection, user_id, ctx.now, after=None, limit=rules.TOKENS_ACTIVE_MAX
-            ),
-            "audit": await audit.entries(ctx, f"user:{user_id}", limit=_AUDIT_EXPORTED_MAX),
-        }
+        ways = await store.methods.of_user(connection, user_id)
+        made = await store.tokens.tokens_of(connection, user_id, ctx.now, after=None, limit=rules.TOKENS_ACTIVE_MAX)
+    return {
+        "user": user,
+        "methods": [replace(each, data={}) for each in ways],
+        "secondFactor": await second_factor.status(ctx),
+        "sessions": await sessions.list_sessions(ctx),
+        "accessTokens": made,
+        "audit": await audit.entries(ctx, f"user:{user_id}", limit=_AUDIT_EXPORTED_MAX),
+    }
 
 
 # --- deletion -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """The REST edge of teams, one module per thing; each exports its ``routes``."""
 
-from af.projects.http import audit, events, invitations, organizations
+from af.projects.http import account, audit, events, invitations, organizations
 
-routes = [*events.routes, *audit.routes, *organizations.routes, *invitations.routes]
+routes = [*account.routes, *events.routes, *audit.routes, *organizations.routes, *invitations.routes]
