@@ -160,14 +160,22 @@ def _refuse_nul(scope: Scope) -> None:
 
 class RequestContext:
     """ASGI middleware: request id in, out and in the log; who asks, and not too often; errors rendered; one access-log
-    line. What is below ``uncounted`` paths (the parts of a page) is not limited."""
+    line. What is below ``uncounted`` paths (the parts of a page) is not limited; what is below ``secret`` ones is not
+    logged."""
 
     def __init__(
-        self, app: ASGIApp, platform: Platform, authenticate: Authenticate, *, uncounted: tuple[str, ...] = ()
+        self,
+        app: ASGIApp,
+        platform: Platform,
+        authenticate: Authenticate,
+        *,
+        uncounted: tuple[str, ...] = (),
+        secret: tuple[str, ...] = (),
     ) -> None:
         self.app = app
         self.rates = Rates()
         self.uncounted = uncounted
+        self.secret = secret
         self.platform = platform
         self.authenticate = authenticate
 
@@ -213,7 +221,7 @@ class RequestContext:
             ctx.log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=self._loggable(scope["path"]),
                 status=status,
                 milliseconds=round((monotonic() - started) * 1000, 2),
                 address=address,
@@ -226,3 +234,8 @@ class RequestContext:
         except Unauthenticated:
             self.rates.count(ctx).require()
             raise
+
+    def _loggable(self, path: str) -> str:
+        """The path without what is secret in it."""
+        known = next((prefix for prefix in self.secret if path.startswith(prefix)), None)
+        return path if known is None else f"{known}…"

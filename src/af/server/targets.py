@@ -55,7 +55,13 @@ def _control_plane(platform: Platform) -> ASGIApp:
         except HTTPException as refusal:
             raise web.MethodRefused(scope["method"], (refusal.headers or {}).get("Allow", "")) from refusal
 
-    return web.RequestContext(by_path, platform, auth.authenticate, uncounted=("/assets/",))
+    return web.RequestContext(
+        by_path,
+        platform,
+        auth.authenticate,
+        uncounted=("/assets/",),
+        secret=("/invitations/", "/organizations/invitations/"),
+    )
 
 
 class _Missing:
