@@ -13,9 +13,10 @@ from typing import IO
 import pyotp
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from af.protocols import base58
+from tests.e2e.browsing import by_email, code_in, message_to, quiet, shown_name, sign_out
 from tests.e2e.platform import AF, Running, running
 from tests.support import chromium, oidc, wallets
 from tests.support.processes import wait_until
@@ -67,55 +68,6 @@ async def page(browser: Browser, platform: Running) -> AsyncIterator[Page]:
     assert complaints == []
 
 
-async def quiet(context: BrowserContext) -> tuple[Page, list[str]]:
-    page = await context.new_page()
-    complaints: list[str] = []
-
-    def note(text: str) -> None:
-        if "the server responded with a status of 401" not in text:  # an answer that is wrong on purpose
-            complaints.append(text)
-
-    page.on("console", lambda message: note(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    return page, complaints
-
-
-def message_to(platform: Running, address: str, *, after: int = 0) -> str:
-    """The newest message to the address, as the log of a platform without a mail server shows it."""
-
-    def look() -> str | None:
-        found = re.findall(rf'"to": "{re.escape(address)}", "text": "(.*?)(?<!\\)"', platform.process.output())
-        return found[-1] if len(found) > after else None
-
-    return wait_until(look, seconds=15, what=f"a message to {address}")
-
-
-def code_in(message: str) -> str:
-    found = re.search(r"\b(\d{6})\b", message)
-    assert found, message
-    return found[1]
-
-
-async def by_email(page: Page, platform: Running, address: str, *, after: int = 0) -> None:
-    await page.goto("/login")
-    await page.get_by_label("E-mail address").fill(address)
-    await page.get_by_role("button", name="Continue with e-mail").click()
-    await page.get_by_label("Code", exact=True).fill(code_in(message_to(platform, address, after=after)))
-    await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url("**/")
-
-
-async def shown_name(page: Page) -> str:
-    await page.goto("/settings")
-    return (await page.locator("header .who").inner_text()).strip()
-
-
-async def sign_out(page: Page) -> None:
-    await page.goto("/settings")
-    await page.get_by_role("button", name="Sign out").first.click()
-    await page.wait_for_url("**/")
-
-
 async def test_by_e_mail_with_a_code(page: Page, platform: Running) -> None:
     await page.goto("/login")
     await page.get_by_label("E-mail address").fill("ada@code.example")
@@ -145,6 +97,22 @@ async def test_by_the_link_in_the_browser_that_asked_only(page: Page, browser: B
     await page.wait_for_url("**/")
     assert await shown_name(page) == "ada@link.example"
     assert complaints == []
+
+
+async def test_a_sign_in_page_opened_meanwhile_takes_no_code_away(page: Page, platform: Running) -> None:
+    """It asks for a passkey by itself; that is a sign-in of its own beside the one that waits for its code."""
+    await page.goto("/login")
+    await page.get_by_label("E-mail address").fill("ada@tabs.example")
+    await page.get_by_role("button", name="Continue with e-mail").click()
+    second = await page.context.new_page()
+    await second.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => true")
+    async with second.expect_response("**/auth/passkey/options") as asked:
+        await second.goto("/login")
+    assert (await asked.value).status == 200
+    await page.get_by_label("Code", exact=True).fill(code_in(message_to(platform, "ada@tabs.example")))
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url("**/")
+    assert await shown_name(page) == "ada@tabs.example"
 
 
 async def test_by_an_ethereum_wallet(page: Page) -> None:

@@ -86,3 +86,10 @@ def test_templates_and_scripts_have_nothing_inline_and_load_nothing_from_elsewhe
         text = file.read_text()
         assert not re.search(r"<style|\sstyle=|\son\w+=\"|<script(?![^>]*\ssrc=)|innerHTML|\|\s*safe", text), file.name
         assert not re.search(r"(src|href)=\"(https?:)?//|@import|url\(|eval\(", text), file.name
+
+
+def test_every_file_of_the_pages_is_used() -> None:
+    users = "".join(file.read_text() for file in [*_PAGES.glob("templates/*.html"), *_PAGES.glob("assets/*.js")])
+    files = [file.name for file in _PAGES.glob("assets/*.*") if file.suffix != ".py"]
+    assert len(files) > 4
+    assert [name for name in files if f"'{name}'" not in users and f'"./{name}"' not in users] == []

@@ -47,6 +47,8 @@ FLOW_LENGTH_MAX = 100
 
 _QUARTER = timedelta(minutes=15)
 BY_ADDRESS = Limit("sign-ins from this address", 30, _QUARTER)
+QUIET_BY_ADDRESS = Limit("sign-ins from this address", 300, _QUARTER)
+"""Of ways that send nothing: a page asks for a passkey each time that it is opened, and offices share an address."""
 BY_SUBJECT = Limit("messages to this account", 5, _QUARTER)
 ANSWERS_BY_ADDRESS = Limit("answers from this address", 60, _QUARTER)
 
@@ -67,8 +69,9 @@ async def begin(
     """
     backend = _backend(ctx, method)
     user = await _linking_user(ctx) if purpose is Purpose.LINK else None
-    await limits.take(ctx, BY_ADDRESS, f"{method}:{ctx.actor.address}")
     opening = await backend.begin(await _asked(ctx, claim, purpose, user))
+    by_address = QUIET_BY_ADDRESS if opening.message is None else BY_ADDRESS
+    await limits.take(ctx, by_address, f"{method}:{ctx.actor.address}")
     if opening.message is not None:
         outbox.require_channel(ctx, opening.message.channel)
         await limits.take(ctx, BY_SUBJECT, f"{method}:{opening.subject}")

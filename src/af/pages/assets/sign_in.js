@@ -1,6 +1,6 @@
 // The sign-in page: passkeys (also offered in the e-mail field) and wallets.
 
-import { ethereumWallets, hasPasskeys, phantom, post, proveEthereum, provePasskey, proveSolana, Refused, showTrouble } from "./ways.js";
+import { begin, ethereumWallets, hasPasskeys, phantom, post, proveEthereum, provePasskey, proveSolana, Refused, showTrouble } from "./ways.js";
 
 const place = document.getElementById("trouble");
 const returnTo = document.getElementById("ways").dataset.returnTo;
@@ -33,11 +33,12 @@ function on(element, act) {
   });
 }
 
-const challenge = (claim) => post("/auth/wallet/challenge", claim);
+const challenge = (claim) => begin("/auth/wallet/challenge", claim);
 const ethereum = async (provider) => enter("/auth/wallet/verify", await proveEthereum(provider, challenge));
 
-async function passkey(more = {}) {
-  const { publicKey, flow } = await post("/auth/passkey/options");
+const askForPasskey = () => begin("/auth/passkey/options");
+
+async function passkey({ publicKey, flow }, more = {}) {
   return enter("/auth/passkey/verify", { credential: await provePasskey(publicKey, more), flow });
 }
 
@@ -45,7 +46,10 @@ async function passkey(more = {}) {
 async function suggestPasskeys() {
   if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
   waiting = new AbortController();
-  await passkey({ mediation: "conditional", signal: waiting.signal }).catch((error) => {
+  const { signal } = waiting;
+  const asked = await askForPasskey().catch(() => null); // nobody asked for anything yet: no complaint either
+  if (!asked) return;
+  await passkey(asked, { mediation: "conditional", signal }).catch((error) => {
     if (error instanceof Refused) showTrouble(place, error); // anything else: nobody chose one
   });
 }
@@ -55,7 +59,7 @@ async function start() {
   if (key && hasPasskeys()) {
     on(key, async () => {
       waiting?.abort(); // one question at a time
-      await passkey();
+      await passkey(await askForPasskey());
     });
     suggestPasskeys();
   }

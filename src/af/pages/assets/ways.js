@@ -9,9 +9,10 @@ export class Refused extends Error {
 }
 
 /** POST JSON to the platform; its problem documents become `Refused`. */
-export async function post(address, body = {}) {
+export async function post(address, body = {}, credentials = "same-origin") {
   const response = await fetch(address, {
     method: "POST",
+    credentials,
     headers: { "Content-Type": "application/json", Accept: "application/json" },
     body: JSON.stringify(body),
   }).catch(() => {
@@ -21,6 +22,10 @@ export async function post(address, body = {}) {
   if (!response.ok) throw new Refused(reply.detail ?? `HTTP ${response.status}`, { ...reply, status: response.status });
   return reply;
 }
+
+/** Begin a sign-in of this page alone. It answers with the `flow` that it was given, so it takes no cookie, which would
+ * replace that of a sign-in that waits for its code in another tab. */
+export const begin = (address, claim) => post(address, claim, "omit");
 
 /** The Ethereum wallets of this browser: [{name, provider}]. They announce themselves (EIP-6963); MetaMask's older
  * place, window.ethereum, counts when none does. */
