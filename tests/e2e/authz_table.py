@@ -96,7 +96,7 @@ OPERATIONS: dict[str, Op] = {
         "admin", 'updateMember(where: {projectId: "<project>", userId: "<guest>"}, data: {role: MEMBER})', M
     ),
     "removeMember": Op("admin", 'removeMember(where: {projectId: "<project>", userId: "<guest>"})', M),
-    "serviceAccounts": Op("viewer", f"serviceAccounts({_HERE})"),
+    "serviceAccounts": Op("admin", f"serviceAccounts({_HERE})"),
     "trustRules": Op("admin", f"trustRules({_HERE})"),
     "createServiceAccount": Op("person", f'createServiceAccount({_HERE}, data: {{name: "bot"}})', M),
     "deleteServiceAccount": Op("admin", f"deleteServiceAccount({_THE_ACCOUNT})", M),

@@ -281,8 +281,8 @@ class InvalidTrustRule(InvalidInput):
     code = "invalid_trust_rule"
     number = 2070
     explain = (
-        "A trust rule names an https issuer, the subject of the pipeline's token (``*`` stands for any text, but not "
-        "at the beginning) and optionally claims, and gives a token of 5 minutes to 12 hours."
+        "A trust rule names an https issuer, the subject of the pipeline's token (``*`` stands for any text, after "
+        "the owner) and optionally claims, and gives a token of 5 minutes to 12 hours."
     )
 
 

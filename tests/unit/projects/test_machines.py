@@ -177,6 +177,8 @@ async def test_rules_may_look_at_claims_and_stand_for_many_branches(
     "changes",
     [
         {"subject": "*"},
+        {"subject": "repo:*"},
+        {"subject": "repo:acme*"},
         {"subject": ""},
         {"subject": "*:ref:refs/heads/main"},
         {"issuer": "http://127.0.0.1:1"},

@@ -232,11 +232,13 @@ def _is_private(ctx: Context, issuer: str) -> bool:
 
 
 def _checked_pattern(field: str, pattern: str) -> str:
+    """A ``*`` may stand for a repository or a branch, not for whose they are: ``repo:acme/*``, but no ``repo:acme*``."""
     pattern = _checked_text(field, pattern)
-    if pattern.startswith("*"):
+    fixed, star, _ = pattern.partition("*")
+    if star and "/" not in fixed and fixed.count(":") < 2:
         raise InvalidTrustRule(
-            "A subject that begins with * would trust strangers' pipelines.",
-            hint="Name the repository, for example repo:acme/site:ref:refs/heads/main.",
+            "This subject would trust strangers' pipelines.",
+            hint="Name the owner before the first *: repo:acme/site:ref:refs/heads/main, or repo:acme/*.",
             field=field,
         )
     return pattern

@@ -34,8 +34,8 @@ class ServiceAccount:
 
 
 async def service_accounts(ctx: Context, project_id: str) -> list[ServiceAccount]:
-    """The service accounts of a project, oldest first."""
-    project = await authorize(ctx, "members:read", project_id=project_id)
+    """The service accounts of a project, oldest first; for those who manage them."""
+    project = await authorize(ctx, "members:write", project_id=project_id)
     return await _accounts(ctx, project.id)
 
 

@@ -82,7 +82,7 @@ async def test_nothing_of_a_message_is_in_the_clear_in_the_database(opened: Open
     await outbox.enqueue(ctx, TEXT)
     async with ctx.reading() as connection:
         stored = repr((await connection.execute(sa.select(outbox_messages))).all())
-    for secret in ("ada", "example.org", "482913", "203.0.113", "15112345678"):
+    for secret in ("ada@example", "example.org", "482913", "203.0.113", "15112345678"):
         assert secret not in stored
 
 
