@@ -9,8 +9,10 @@ import importlib.util
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +33,10 @@ DATABASES = os.environ.get("AF_TEST_DATABASES", "sqlite,postgresql").split(",")
 _LIMIT = sys.getrecursionlimit()
 importlib.import_module("eth_account")
 sys.setrecursionlimit(_LIMIT)
+
+# A run that was started in the background ignores Ctrl-C, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # --- databases ------------------------------------------------------------------------------------------------------

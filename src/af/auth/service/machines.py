@@ -232,7 +232,7 @@ def _is_private(ctx: Context, issuer: str) -> bool:
 
 
 def _checked_pattern(field: str, pattern: str) -> str:
-    """A ``*`` may stand for a repository or a branch, not for whose they are: ``repo:acme/*``, but no ``repo:acme*``."""
+    """A ``*`` may stand for a repository or a branch, not for whose they are: ``repo:acme/*``, not ``repo:acme*``."""
     pattern = _checked_text(field, pattern)
     fixed, star, _ = pattern.partition("*")
     if star and "/" not in fixed and fixed.count(":") < 2:
