@@ -15,15 +15,15 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from af.auth import redirects, rules, store
+from af.auth import redirects, store
 from af.auth.backends.oauth import fits_challenge
 from af.auth.errors import ChallengeOver, RedirectRefused, WrongProof
-from af.auth.models import Challenge, Purpose, SessionKind, SignedIn
-from af.auth.service import sign_in
+from af.auth.models import SessionKind, SignedIn
+from af.auth.service import challenges, sign_in
 from af.auth.service.users import require_person
-from af.core import ids, limits
+from af.core import limits
 from af.core.context import Context
-from af.core.ids import ChallengeId, UserId
+from af.core.ids import UserId
 from af.core.limits import Limit
 
 TICKET, CODE = "exchange-ticket", "exchange"
@@ -63,14 +63,12 @@ async def leave(ctx: Context, ticket: str) -> str:
     :raises ChallengeOver: the ticket is unknown or used, or the sign-in is older. :raises PersonRequired: nobody.
     """
     user_id = await require_person(ctx)
-    challenge, secret = await sign_in.take_challenge(
-        ctx, TICKET, flow=None, lookup=_shaped(ticket, "ticket"), bound=False
-    )
+    challenge, secret = await challenges.take(ctx, TICKET, flow=None, lookup=_shaped(ticket, "ticket"), bound=False)
     proven_at, session_id = ctx.actor.authenticated_at, ctx.actor.session_id
     if session_id is None or proven_at is None or proven_at < challenge.created_at:
         raise ChallengeOver("This sign-in is over.", hint="Begin again.")
     async with ctx.transaction() as tx:
-        await sign_in.close_challenge(ctx, challenge)
+        await challenges.close(ctx, challenge)
         session = await store.sessions.session_by_id(tx, session_id)
         if session is None:
             raise ChallengeOver("This sign-in is over.", hint="Begin again.")
@@ -86,7 +84,7 @@ async def redeem(ctx: Context, code: str, code_verifier: str = "") -> SignedIn:
         missing, or there was no challenge (RFC 9700 §4.8.2: no downgrade).
     """
     await limits.take(ctx, EXCHANGES, ctx.actor.address)
-    challenge, secret = await sign_in.take_challenge(ctx, CODE, flow=None, lookup=_shaped(code, "code"), bound=False)
+    challenge, secret = await challenges.take(ctx, CODE, flow=None, lookup=_shaped(code, "code"), bound=False)
     asked = str(secret["challenge"])
     fits = (
         bool(_VERIFIER.fullmatch(code_verifier)) and fits_challenge(asked, code_verifier)
@@ -96,7 +94,7 @@ async def redeem(ctx: Context, code: str, code_verifier: str = "") -> SignedIn:
     if not fits:
         raise WrongProof("The code and its verifier do not fit.", field="codeVerifier", hint="Begin again.")
     async with ctx.transaction() as tx:
-        await sign_in.close_challenge(ctx, challenge)
+        await challenges.close(ctx, challenge)
         assert challenge.user_id is not None, "a code is a person's"
         user = (await store.users.users_by_id(tx, [challenge.user_id]))[challenge.user_id]
         return await sign_in.signed_in(ctx, user, str(secret["method"]), SessionKind.TOKENS)
@@ -104,24 +102,8 @@ async def redeem(ctx: Context, code: str, code_verifier: str = "") -> SignedIn:
 
 async def _keep(ctx: Context, method: str, user_id: UserId | None, secret: Mapping[str, Any], life: timedelta) -> str:
     text = secrets.token_urlsafe(_SECRET_BYTES)
-    challenge = Challenge(
-        id=ChallengeId(ids.new(ids.CHALLENGE, ctx.now)),
-        method=method,
-        purpose=Purpose.SIGN_IN,
-        user_id=user_id,
-        subject="",
-        flow_hash=rules.digest(secrets.token_urlsafe(_SECRET_BYTES)),  # no browser's: found by its text alone
-        lookup_hash=rules.digest(text),
-        secret=sign_in.sealed(ctx, secret),
-        attempts=0,
-        attempts_max=1,
-        return_to="",
-        expires_at=ctx.now + life,
-        used_at=None,
-        created_at=ctx.now,
-    )
-    async with ctx.transaction() as tx:
-        await store.challenges.insert(tx, challenge)
+    nobody = secrets.token_urlsafe(_SECRET_BYTES)  # no browser's: found by its text alone
+    await challenges.put(ctx, method, secret, flow=nobody, lookup=text, life=life, attempts_max=1, user_id=user_id)
     return text
 
 

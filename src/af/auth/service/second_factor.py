@@ -12,7 +12,7 @@ import pyotp
 from af.auth import rules, store
 from af.auth.errors import SecondFactorAbsent, SecondFactorExists, WrongProof
 from af.auth.models import SessionKind, SignedIn, User
-from af.auth.service import notices, sign_in
+from af.auth.service import challenges, notices, sign_in
 from af.auth.service.users import me, require_person, require_recent
 from af.core import audit, limits, seal
 from af.core.context import Context
@@ -111,13 +111,13 @@ async def finish(ctx: Context, code: str, *, flow: str | None, kind: SessionKind
 
     :raises ChallengeOver: no sign-in waits for it in this browser. :raises WrongProof: a wrong code.
     """
-    challenge, secret = await sign_in.take_challenge(ctx, sign_in.SECOND_FACTOR, flow=flow)
+    challenge, secret = await challenges.take(ctx, sign_in.SECOND_FACTOR, flow=flow)
     assert challenge.user_id is not None, "the first factor told whose it is"
     await limits.take(ctx, TRIES, challenge.user_id)
     async with ctx.transaction() as tx:
         user = (await store.users.users_by_id(tx, [challenge.user_id]))[challenge.user_id]
         await _use(ctx, user, code)
-        await sign_in.close_challenge(ctx, challenge)
+        await challenges.close(ctx, challenge)
         return await sign_in.signed_in(ctx, user, secret["method"], kind, return_to=challenge.return_to)
 
 

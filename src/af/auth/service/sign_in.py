@@ -13,10 +13,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import msgspec
-
 from af.auth import rules, store
-from af.auth.backends import Asked, Backend, Identity, Methods, Opening, Proof
+from af.auth.backends import Asked, Backend, Identity, Methods, Proof
 from af.auth.devices import place_of
 from af.auth.errors import ChallengeOver, MethodNotConfigured, MethodUnknown, NotSignedInToLink
 from af.auth.models import (
@@ -30,20 +28,17 @@ from af.auth.models import (
     SignedIn,
     User,
 )
-from af.auth.service import accounts, sessions
+from af.auth.service import accounts, challenges, sessions
 from af.auth.service.users import me, require_recent
-from af.core import ids, limits, seal
+from af.core import limits
 from af.core.context import Context
-from af.core.ids import ChallengeId, UserId
 from af.core.limits import Limit
 from af.core.messages import outbox
 
 SECOND_FACTOR = "second-factor"
 SECOND_FACTOR_LIFE = timedelta(minutes=10)
 SECOND_FACTOR_ATTEMPTS = 5
-SEAL_PURPOSE = "auth.challenge"
 FLOW_BYTES = 32
-FLOW_LENGTH_MAX = 100
 
 _QUARTER = timedelta(minutes=15)
 BY_ADDRESS = Limit("sign-ins from this address", 30, _QUARTER)
@@ -76,9 +71,20 @@ async def begin(
         outbox.require_channel(ctx, opening.message.channel)
         await limits.take(ctx, BY_SUBJECT, f"{method}:{opening.subject}")
     flow = secrets.token_urlsafe(FLOW_BYTES)
-    challenge = _challenge(ctx, backend, opening, purpose, user.id if user else None, flow, return_to)
-    async with ctx.transaction() as tx:
-        await store.challenges.insert(tx, challenge)
+    async with ctx.transaction():
+        await challenges.put(
+            ctx,
+            method,
+            opening.secret,
+            flow=flow,
+            lookup=opening.lookup,
+            life=backend.life,
+            attempts_max=backend.attempts_max,
+            purpose=purpose,
+            user_id=user.id if user else None,
+            subject=rules.digest(opening.subject),
+            return_to=return_to,
+        )
         if opening.message is not None:
             await outbox.enqueue(ctx, opening.message)
     return Begun(flow, opening.shown, int(backend.life.total_seconds()))
@@ -102,7 +108,7 @@ async def finish(
     """
     backend = _backend(ctx, method)
     await limits.take(ctx, ANSWERS_BY_ADDRESS, f"{method}:{ctx.actor.address}")
-    challenge, secret = await take_challenge(ctx, method, flow=flow, lookup=lookup, bound=backend.bound)
+    challenge, secret = await challenges.take(ctx, method, flow=flow, lookup=lookup, bound=backend.bound)
     if purpose not in (None, challenge.purpose):
         raise ChallengeOver("This was begun for something else.", hint="Begin again.")
     if challenge.purpose is Purpose.LINK and challenge.user_id != ctx.actor.user_id:
@@ -121,7 +127,7 @@ async def finish(
 async def _link(ctx: Context, backend: Backend, challenge: Challenge, identity: Identity) -> Linked:
     user_id = await require_recent(ctx)
     async with ctx.transaction() as tx:
-        await close_challenge(ctx, challenge)
+        await challenges.close(ctx, challenge)
         user = (await store.users.users_by_id(tx, [user_id]))[user_id]
         added = await accounts.add_method(ctx, user, backend, identity)
     return Linked(added, challenge.return_to)
@@ -131,7 +137,7 @@ async def _sign_in(
     ctx: Context, backend: Backend, challenge: Challenge, identity: Identity, kind: SessionKind
 ) -> SignedIn | SecondFactorNeeded:
     async with ctx.transaction() as tx:
-        await close_challenge(ctx, challenge)
+        await challenges.close(ctx, challenge)
         user, is_new = await accounts.identified(ctx, backend, identity)
         if not identity.strong and await store.factors.is_enabled(tx, user.id):
             return await _ask_second_factor(ctx, user, backend.name, challenge.return_to)
@@ -152,100 +158,24 @@ async def signed_in(
 
 async def _ask_second_factor(ctx: Context, user: User, method: str, return_to: str) -> SecondFactorNeeded:
     flow = secrets.token_urlsafe(FLOW_BYTES)
-    secret = {"method": method}
-    challenge = Challenge(
-        id=ChallengeId(ids.new(ids.CHALLENGE, ctx.now)),
-        method=SECOND_FACTOR,
+    await challenges.put(
+        ctx,
+        SECOND_FACTOR,
+        {"method": method},
+        flow=flow,
+        life=SECOND_FACTOR_LIFE,
+        attempts_max=SECOND_FACTOR_ATTEMPTS,
         purpose=Purpose.SECOND_FACTOR,
         user_id=user.id,
         subject=user.id,
-        flow_hash=rules.digest(flow),
-        lookup_hash=None,
-        secret=sealed(ctx, secret),
-        attempts=0,
-        attempts_max=SECOND_FACTOR_ATTEMPTS,
         return_to=return_to,
-        expires_at=ctx.now + SECOND_FACTOR_LIFE,
-        used_at=None,
-        created_at=ctx.now,
     )
-    async with ctx.transaction() as tx:
-        await store.challenges.insert(tx, challenge)
     return SecondFactorNeeded(flow, int(SECOND_FACTOR_LIFE.total_seconds()), return_to)
-
-
-# --- challenges -----------------------------------------------------------------------------------------------------
-
-
-async def take_challenge(
-    ctx: Context, method: str, *, flow: str | None, lookup: str | None = None, bound: bool = True
-) -> tuple[Challenge, Mapping[str, Any]]:
-    """The challenge and its secret, one attempt counted. ``bound``: only for the browser that asked.
-
-    :raises ChallengeOver: there is none any more; the text does not say why.
-    """
-    flow = flow if flow and len(flow) <= FLOW_LENGTH_MAX else None
-    found = None
-    if flow is not None or (lookup is not None and not bound):
-        async with ctx.transaction() as tx:
-            found = await store.challenges.attempt(
-                tx,
-                method,
-                ctx.now,
-                flow_hash=None if flow is None or (lookup is not None and not bound) else rules.digest(flow),
-                lookup_hash=None if lookup is None else rules.digest(lookup),
-            )
-    if found is None:
-        raise ChallengeOver(
-            "This sign-in is over, or was begun in another browser.",
-            hint="Begin again, and answer in the same browser.",
-        )
-    opened = ctx.get(seal.Sealer).open(found.secret, purpose=SEAL_PURPOSE)
-    return found, msgspec.json.decode(opened)
-
-
-async def close_challenge(ctx: Context, challenge: Challenge) -> None:
-    """It is answered, once, in the caller's transaction. :raises ChallengeOver: another answer was faster."""
-    async with ctx.transaction() as tx:
-        if not await store.challenges.close(tx, challenge.id, ctx.now):
-            raise ChallengeOver("This was answered already.", hint="Begin again.")
-
-
-def sealed(ctx: Context, secret: Mapping[str, Any]) -> bytes:
-    """A challenge's secret as it is stored."""
-    return ctx.get(seal.Sealer).seal(msgspec.json.encode(dict(secret)), purpose=SEAL_PURPOSE)
 
 
 def own_origin(ctx: Context) -> str:
     """Where our pages are: what every proof must name. Never taken from the request."""
     return ctx.platform.url(ctx.settings.domain)
-
-
-def _challenge(
-    ctx: Context,
-    backend: Backend,
-    opening: Opening,
-    purpose: Purpose,
-    user_id: UserId | None,
-    flow: str,
-    return_to: str,
-) -> Challenge:
-    return Challenge(
-        id=ChallengeId(ids.new(ids.CHALLENGE, ctx.now)),
-        method=backend.name,
-        purpose=purpose,
-        user_id=user_id,
-        subject=rules.digest(opening.subject),
-        flow_hash=rules.digest(flow),
-        lookup_hash=None if opening.lookup is None else rules.digest(opening.lookup),
-        secret=sealed(ctx, opening.secret),
-        attempts=0,
-        attempts_max=backend.attempts_max,
-        return_to=return_to,
-        expires_at=ctx.now + backend.life,
-        used_at=None,
-        created_at=ctx.now,
-    )
 
 
 def _backend(ctx: Context, method: str) -> Backend:
