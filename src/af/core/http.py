@@ -65,6 +65,16 @@ class Reply:
     url: str
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or number, is this machine: plain text to it is not read by others (RFC 8252 §8.3)."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is one of the open internet, looking through IPv4 embedded in IPv6."""
     if isinstance(address, IPv6Address):

@@ -84,14 +84,18 @@ async def json_body(request: Request, shape: type[T], limit_bytes: int = JSON_BY
         raise InvalidInput("The body is not JSON.", detail=str(error)) from error
 
 
-async def form_body(request: Request, limit_bytes: int, *, fields_max: int = 50) -> dict[str, str]:
-    """A small ``application/x-www-form-urlencoded`` body; the first value of each field."""
+async def form_fields(request: Request, limit_bytes: int, *, fields_max: int = 50) -> dict[str, list[str]]:
+    """A small ``application/x-www-form-urlencoded`` body: the values of each field, in order."""
     try:
         text = (await body(request, limit_bytes)).decode("ascii")
-        fields = parse_qs(text, keep_blank_values=True, max_num_fields=fields_max, errors="strict")
+        return parse_qs(text, keep_blank_values=True, max_num_fields=fields_max, errors="strict")
     except ValueError as error:
         raise InvalidInput("The form cannot be read.", detail=str(error)) from error
-    return {name: values[0] for name, values in fields.items()}
+
+
+async def form_body(request: Request, limit_bytes: int) -> dict[str, str]:
+    """As `form_fields`; the first value of each field."""
+    return {name: values[0] for name, values in (await form_fields(request, limit_bytes)).items()}
 
 
 class MethodRefused(InvalidInput):

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import jinja2
 from starlette.requests import Request
@@ -21,7 +21,7 @@ from af.auth.addresses import require_own_page
 from af.auth.errors import ReauthenticationRequired
 from af.core.context import Context
 from af.core.errors import Error, InvalidInput, Unauthenticated
-from af.core.web import as_error, body, context
+from af.core.web import as_error, context, form_fields
 from af.pages import static
 from af.pages.words import FILTERS
 
@@ -138,11 +138,7 @@ def failure(visit: Visit, error: Error) -> Response:
 
 async def _form(request: Request) -> dict[str, list[str]]:
     """A small ``application/x-www-form-urlencoded`` body."""
-    try:
-        text = (await body(request, FORM_BYTES_MAX)).decode("ascii")
-        fields = parse_qs(text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX, errors="strict")
-    except ValueError as error:
-        raise InvalidInput("The form cannot be read.", detail=str(error)) from error
+    fields = await form_fields(request, FORM_BYTES_MAX, fields_max=FORM_FIELDS_MAX)
     if "\x00" in "".join(value for values in fields.values() for value in values):
         raise InvalidInput("The form holds a NUL character.")
     return fields

@@ -40,9 +40,7 @@ async def show(request: Request) -> Response:
     """``GET /account``: ``{"user": {…}}``."""
     ctx = context(request)
     await auth.require_person(ctx)
-    user = await auth.me(ctx)
-    assert user is not None, "a person is signed in"
-    return json_response({"user": shown_user(user)}, headers=NO_STORE)
+    return json_response({"user": shown_user(await auth.person(ctx))}, headers=NO_STORE)
 
 
 async def change(request: Request) -> Response:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from af.auth import rules, store
 from af.auth.backends import Backend, Identity
 from af.auth.errors import AccountExists, InvalidClaim, MethodTaken, WrongProof
 from af.auth.models import LoginMethod, User
 from af.auth.service import notices
+from af.auth.service.users import insert_with_free_name
 from af.core import audit, ids
 from af.core.context import Context
 from af.core.ids import MethodId, UserId
@@ -66,10 +65,9 @@ async def add_method(ctx: Context, user: User, backend: Backend, identity: Ident
 
 
 async def _new_user(ctx: Context, backend: Backend, identity: Identity) -> User:
-    wanted = rules.username_from(identity.display_name or identity.label.partition("@")[0])
     user = User(
         id=UserId(ids.new(ids.USER, ctx.now)),
-        username=wanted,
+        username=rules.username_from(identity.display_name or identity.label.partition("@")[0]),
         email=identity.subject if backend.name == EMAIL else None,
         operator=False,
         created_at=ctx.now,
@@ -77,12 +75,10 @@ async def _new_user(ctx: Context, backend: Backend, identity: Identity) -> User:
         display_name=identity.display_name,
         avatar_url=identity.avatar_url,
     )
-    async with ctx.transaction() as tx:
-        if not await store.users.insert_user(tx, user):
-            user = replace(user, username=f"{wanted}-{ids.label(user.id)}")
-            if not await store.users.insert_user(tx, user):
-                raise MethodTaken("The address belongs to another account.", hint="Sign in to that one.")
-    return user
+    made = await insert_with_free_name(ctx, user)
+    if made is None:
+        raise MethodTaken("The address belongs to another account.", hint="Sign in to that one.")
+    return made
 
 
 async def _insert_method(

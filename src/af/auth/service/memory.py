@@ -3,6 +3,7 @@ long a revoked credential can live on in another process."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -57,8 +58,9 @@ class Memory:
         self.grants.pop(digest, None)  # to the end: the first is always the oldest
         self.grants[digest] = grant
 
-    def forget_token(self, token_id: TokenId) -> None:
-        for digest in [d for d, grant in self.grants.items() if grant.token_id == token_id]:
+    def forget_tokens(self, token_ids: Collection[TokenId]) -> None:
+        ended = frozenset(token_ids)
+        for digest in [d for d, grant in self.grants.items() if grant.token_id in ended]:
             del self.grants[digest]
 
     def forget_session(self, session_id: SessionId) -> None:

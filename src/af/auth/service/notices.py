@@ -12,15 +12,14 @@ from af.core.messages import Channel, Message, outbox
 from af.core.messages.errors import MessagesNotConfigured
 
 
-async def tell(ctx: Context, user: User, template: str, *, page: str, to: str | None = None, **values: str) -> None:
-    """A notice by ``template`` in the caller's transaction, with a link to our ``page``; ``to`` instead of the user's
-    present address. That no mail can be sent stops nobody from changing their account."""
-    address = to or user.email
-    if address is None:
+async def tell(ctx: Context, user: User, template: str, *, page: str, **values: str) -> None:
+    """A notice by ``template`` in the caller's transaction, with a link to our ``page``. That no mail can be sent stops
+    nobody from changing their account, and keeps no stolen session alive."""
+    if user.email is None:
         return
     link = ctx.platform.url(ctx.settings.domain) + page
     with contextlib.suppress(MessagesNotConfigured):
-        await outbox.enqueue(ctx, Message(Channel.EMAIL, address, template, {**values, "link": link}))
+        await outbox.enqueue(ctx, Message(Channel.EMAIL, user.email, template, {**values, "link": link}))
 
 
 def when(ctx: Context) -> str:

@@ -12,7 +12,7 @@ from af.auth.errors import DeletionNotConfirmed, InvalidProfile, LastMethod, Met
 from af.auth.models import LoginMethod, User
 from af.auth.service import notices, second_factor, sessions
 from af.auth.service.accounts import EMAIL
-from af.auth.service.users import me, require_person, require_recent
+from af.auth.service.users import person, require_person, require_recent
 from af.core import audit, ids
 from af.core.context import ActorKind, Context
 from af.core.errors import Forbidden
@@ -25,7 +25,7 @@ _ERASED_BATCH = 100
 async def update_profile(ctx: Context, *, display_name: str | None = None, avatar_url: str | None = None) -> User:
     """Change what others see; `None` leaves a field, ``""`` empties it. :raises InvalidProfile: not allowed."""
     await require_person(ctx)
-    before = await _person(ctx)
+    before = await person(ctx)
     after = before
     if display_name is not None:
         after = replace(after, display_name=_checked_name(display_name))
@@ -52,7 +52,7 @@ async def remove_method(ctx: Context, method_id: str) -> LoginMethod:
     user_id = await require_recent(ctx)
     async with ctx.transaction() as tx:
         await store.users.lock(tx, user_id)  # two at the same time must count each other
-        user = await _person(ctx)
+        user = await person(ctx)
         everything = await store.methods.of_user(tx, user_id)
         gone = _own(everything, method_id)
         rest = [method for method in everything if method.id != gone.id]
@@ -75,7 +75,7 @@ async def set_primary_method(ctx: Context, method_id: str) -> LoginMethod:
     user_id = await require_recent(ctx)
     async with ctx.transaction() as tx:
         await store.users.lock(tx, user_id)
-        user = await _person(ctx)
+        user = await person(ctx)
         chosen = _own(await store.methods.of_user(tx, user_id), method_id)
         await store.methods.set_primary(tx, user_id, chosen.id)
         if chosen.method == EMAIL and chosen.subject != user.email:
@@ -97,7 +97,7 @@ async def set_primary_method(ctx: Context, method_id: str) -> LoginMethod:
 async def export(ctx: Context) -> dict[str, Any]:
     """Everything that identity knows about the caller, as one JSON document without secrets."""
     user_id = await require_person(ctx)
-    user = await _person(ctx)
+    user = await person(ctx)
     async with ctx.reading() as connection:
         ways = await store.methods.of_user(connection, user_id)
         made = await store.tokens.tokens_of(connection, user_id, ctx.now, after=None, limit=rules.TOKENS_ACTIVE_MAX)
@@ -121,7 +121,7 @@ async def schedule_deletion(ctx: Context, confirm: str) -> User:
     :raises DeletionNotConfirmed: ``confirm`` is not the user name.
     """
     user_id = await require_recent(ctx)
-    user = await _person(ctx)
+    user = await person(ctx)
     if confirm != user.username:
         raise DeletionNotConfirmed("To delete the account, send its user name as confirm.", field="confirm")
     days = ctx.settings.account_grace_days
@@ -139,7 +139,7 @@ async def schedule_deletion(ctx: Context, confirm: str) -> User:
 async def restore(ctx: Context) -> User:
     """Keep the account after all."""
     user_id = await require_person(ctx)
-    user = await _person(ctx)
+    user = await person(ctx)
     async with ctx.transaction() as tx:
         await store.users.set_deletes_at(tx, user_id, None, ctx.now)
         await audit.record(ctx, f"user:{user_id}", "account.restore", user_id)
@@ -160,12 +160,6 @@ async def erase_due(ctx: Context) -> int:
             await store.erase(tx, user_id)
             await audit.record(ctx, f"user:{user_id}", "account.erase", user_id)
     return len(due)
-
-
-async def _person(ctx: Context) -> User:
-    user = await me(ctx)
-    assert user is not None, "a person is signed in"
-    return user
 
 
 def _own(everything: list[LoginMethod], method_id: str) -> LoginMethod:

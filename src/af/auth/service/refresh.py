@@ -7,21 +7,17 @@ tell which, and the session ends. The answer waits sealed in the row of the toke
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
 
 from af.auth import rules, store
-from af.auth.devices import place_of
 from af.auth.errors import InvalidRefreshToken
 from af.auth.models import Session, Tokens
-from af.auth.service import memory, sessions
+from af.auth.service import memory, notices, sessions
 from af.core import audit, seal
 from af.core.context import Context
-from af.core.messages import Channel, Message, outbox
-from af.core.messages.errors import MessagesNotConfigured
 
 
 async def refresh(ctx: Context, text: str) -> Tokens:
@@ -101,15 +97,14 @@ async def _tell(ctx: Context, session: Session) -> None:
     """A mail to the session's user. That nobody can be told must not keep a stolen session alive."""
     async with ctx.transaction() as tx:
         user = (await store.users.users_by_id(tx, [session.user_id]))[session.user_id]
-        if user.email is None:
-            return
-        values = {
-            "when": ctx.now.strftime("%Y-%m-%d %H:%M UTC"),
-            "place": place_of(ctx.actor),
-            "link": f"{ctx.platform.url(ctx.settings.domain)}/settings/sessions",
-        }
-        with contextlib.suppress(MessagesNotConfigured):
-            await outbox.enqueue(ctx, Message(Channel.EMAIL, user.email, "session_reuse", values))
+        await notices.tell(
+            ctx,
+            user,
+            "session_reuse",
+            page="/settings/sessions",
+            when=notices.when(ctx),
+            place=notices.place(ctx),
+        )
 
 
 def _as_owner(ctx: Context, session: Session) -> Context:

@@ -13,7 +13,7 @@ from af.auth import rules, store
 from af.auth.errors import SecondFactorAbsent, SecondFactorExists, WrongProof
 from af.auth.models import SessionKind, SignedIn, User
 from af.auth.service import challenges, notices, sign_in
-from af.auth.service.users import me, require_person, require_recent
+from af.auth.service.users import person, require_person, require_recent
 from af.core import audit, limits, seal
 from af.core.context import Context
 from af.core.ids import UserId
@@ -55,7 +55,7 @@ async def status(ctx: Context) -> Status:
 async def begin(ctx: Context) -> Enrolment:
     """A new secret, which counts once a code of it was given to `confirm`. :raises SecondFactorExists: one counts."""
     await require_recent(ctx)
-    user = await _person(ctx)
+    user = await person(ctx)
     secret = pyotp.random_base32()
     sealed = ctx.get(seal.Sealer).seal(secret.encode(), purpose=f"{_SEAL_PURPOSE}:{user.id}")
     async with ctx.transaction() as tx:
@@ -72,7 +72,7 @@ async def confirm(ctx: Context, code: str) -> list[str]:
     """
     user_id = await require_recent(ctx)
     await limits.take(ctx, TRIES, user_id)
-    user = await _person(ctx)
+    user = await person(ctx)
     async with ctx.transaction() as tx:
         await _use_code(ctx, user_id, code, confirmed=False)
         if not await store.factors.confirm(tx, user_id, ctx.now):
@@ -87,7 +87,7 @@ async def disable(ctx: Context, code: str) -> None:
     """Sign-ins need no second factor any more. ``code`` of the app, or a recovery code. :raises WrongProof: neither."""
     user_id = await require_recent(ctx)
     await limits.take(ctx, TRIES, user_id)
-    user = await _person(ctx)
+    user = await person(ctx)
     async with ctx.transaction() as tx:
         await _use(ctx, user, code)
         await store.factors.remove(tx, user_id)
@@ -174,12 +174,6 @@ async def _new_recovery_codes(ctx: Context, user_id: UserId) -> list[str]:
         hashes = [rules.digest(f"{user_id}:{code.replace('-', '')}") for code in codes]
         await store.factors.replace_recovery_codes(tx, user_id, hashes)
     return codes
-
-
-async def _person(ctx: Context) -> User:
-    user = await me(ctx)
-    assert user is not None, "a person is signed in"
-    return user
 
 
 async def _tell(ctx: Context, user: User, template: str) -> None:

@@ -29,7 +29,7 @@ from af.auth.models import (
     User,
 )
 from af.auth.service import accounts, challenges, sessions
-from af.auth.service.users import me, require_recent
+from af.auth.service.users import person, require_recent
 from af.core import limits
 from af.core.context import Context
 from af.core.limits import Limit
@@ -63,7 +63,10 @@ async def begin(
         is not recent.
     """
     backend = _backend(ctx, method)
-    user = await _linking_user(ctx) if purpose is Purpose.LINK else None
+    user = None
+    if purpose is Purpose.LINK:
+        await require_recent(ctx)
+        user = await person(ctx)
     opening = await backend.begin(await _asked(ctx, claim, purpose, user))
     by_address = QUIET_BY_ADDRESS if opening.message is None else BY_ADDRESS
     await limits.take(ctx, by_address, f"{method}:{ctx.actor.address}")
@@ -188,13 +191,6 @@ def _backend(ctx: Context, method: str) -> Backend:
             f"Signing in by {method} is not configured on this platform.", hint=f"Set {known.absent[method]}."
         )
     raise MethodUnknown(f"There is no way to sign in called {method[:40]!r}.", field="method")
-
-
-async def _linking_user(ctx: Context) -> User:
-    await require_recent(ctx)
-    user = await me(ctx)
-    assert user is not None, "a person is signed in"
-    return user
 
 
 async def _asked(ctx: Context, claim: Mapping[str, str], purpose: Purpose, user: User | None) -> Asked:

@@ -7,8 +7,6 @@ row that it names (`authenticate`).
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
 
+from af.auth import unverified
 from af.auth.models import Session
 from af.auth.service import keys
 from af.auth.service.memory import Grant
@@ -90,8 +89,11 @@ async def verify(ctx: Context, text: str) -> Claims | None:
 
     The key is ours, chosen by ``kid``, never one that the header brings or points to.
     """
-    header = _header(text)
-    if header is None or header.alg != keys.ALGORITHM:
+    try:
+        header = unverified.part_of(text, unverified.HEADER, _Header)
+    except ValueError:
+        return None
+    if header.alg != keys.ALGORITHM:
         return None
     key = await keys.accepted_key(ctx, header.kid)
     if key is None:
@@ -141,14 +143,3 @@ def _checked(claims: _Claims, issuer: str, now: datetime) -> Claims | None:
         project_id=ProjectId(claims.projectId) if claims.projectId else None,
         expires_at=datetime.fromtimestamp(claims.exp, UTC),
     )
-
-
-def _header(text: str) -> _Header | None:
-    """The unverified header of a compact JWS, to choose the key with."""
-    parts = text.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(parts[0] + "=" * (-len(parts[0]) % 4)), type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, ValueError, RecursionError):
-        return None

@@ -108,7 +108,7 @@ async def revoke_token(ctx: Context, token_id: str) -> AccessToken:
             raise TokenNotFound(f"You have no token {token_id[:60]!r}.", hint="`af tokens list` shows yours.")
         await store.tokens.revoke_token(tx, token.id, ctx.now)
         await audit.record(ctx, f"user:{owner}", "pat.deleted", token.id, before={"name": token.name})
-    memory.of(ctx).forget_token(token.id)
+    memory.of(ctx).forget_tokens([token.id])
     return token
 
 
@@ -116,8 +116,7 @@ async def revoke_made_by(ctx: Context, rule_id: TrustRuleId) -> None:
     """End the tokens that a trust rule gave; whoever asks has authorised."""
     async with ctx.transaction() as tx:
         ended = await store.tokens.revoke_made_by(tx, rule_id, ctx.now)
-    for token_id in ended:
-        memory.of(ctx).forget_token(token_id)
+    memory.of(ctx).forget_tokens(ended)
 
 
 async def token_allowance(ctx: Context) -> TokenAllowance:

@@ -82,6 +82,13 @@ async def me(ctx: Context) -> User | None:
     return found
 
 
+async def person(ctx: Context) -> User:
+    """The person who is signed in; for callers that have just made sure that there is one (`require_person`)."""
+    user = await me(ctx)
+    assert user is not None, "a person is signed in"
+    return user
+
+
 async def users_by_id(ctx: Context, user_ids: Sequence[UserId]) -> dict[UserId, User]:
     """Users by id. Only ids from what the caller may see (a member, an author) may come here: it is for batch
     loaders of higher domains."""
@@ -118,12 +125,19 @@ async def create_user(
     wanted = rules.username_from(username)
     user_id = UserId(ids.new(ids.USER, ctx.now))
     user = User(user_id, wanted, email, operator, ctx.now, ctx.now, kind, display_name)
+    made = await insert_with_free_name(ctx, user)
+    if made is None:
+        raise InvalidCredentials("The e-mail address belongs to another user.", field="email")
+    return made
+
+
+async def insert_with_free_name(ctx: Context, user: User) -> User | None:
+    """The new user, with an ending to the name if somebody has it; `None` when somebody has the e-mail address."""
     async with ctx.transaction() as tx:
-        if not await store.users.insert_user(tx, user):
-            user = replace(user, username=f"{wanted}-{ids.label(user.id)}")
-            if not await store.users.insert_user(tx, user):
-                raise InvalidCredentials("The e-mail address belongs to another user.", field="email")
-    return user
+        if await store.users.insert_user(tx, user):
+            return user
+        renamed = replace(user, username=f"{user.username}-{ids.label(user.id)}")
+        return renamed if await store.users.insert_user(tx, renamed) else None
 
 
 async def ensure_operator(ctx: Context, username: str) -> tuple[User, bool]:

@@ -118,20 +118,18 @@ async def revoke_token(connection: AsyncConnection, token_id: TokenId, now: date
 
 async def revoke_made_by(connection: AsyncConnection, rule_id: TrustRuleId, now: datetime) -> list[TokenId]:
     """End the tokens that a trust rule gave; those that ended just now."""
-    ended = (
-        sa.update(access_tokens)
-        .where(access_tokens.c.made_by == rule_id, access_tokens.c.revoked_at.is_(None))
-        .values(revoked_at=now)
-        .returning(access_tokens.c.id)
-    )
-    return [TokenId(row.id) for row in await connection.execute(ended)]
+    return await _revoke(connection, access_tokens.c.made_by == rule_id, now)
 
 
 async def revoke_all(connection: AsyncConnection, user_id: UserId, now: datetime) -> list[TokenId]:
     """End all of a user's tokens; those that ended just now."""
+    return await _revoke(connection, access_tokens.c.user_id == user_id, now)
+
+
+async def _revoke(connection: AsyncConnection, which: sa.ColumnElement[bool], now: datetime) -> list[TokenId]:
     ended = (
         sa.update(access_tokens)
-        .where(access_tokens.c.user_id == user_id, access_tokens.c.revoked_at.is_(None))
+        .where(which, access_tokens.c.revoked_at.is_(None))
         .values(revoked_at=now)
         .returning(access_tokens.c.id)
     )

@@ -14,11 +14,11 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
-from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from af.core.clock import Clock
 from af.core.errors import InvalidInput
+from af.core.http import is_loopback
 from af.core.messages import addresses
 from af.core.messages.errors import DeliveryDelayed, DeliveryRefused
 from af.core.messages.texts import Content
@@ -63,7 +63,7 @@ def parse_url(text: str) -> Server:
     secure = parts.scheme == "smtps"
     if secure and "starttls" in options:
         raise ValueError("smtps:// is TLS from the start: starttls is for smtp://")
-    starttls = options["starttls"] == "on" if "starttls" in options else not _is_loopback(parts.hostname)
+    starttls = options["starttls"] == "on" if "starttls" in options else not is_loopback(parts.hostname)
     return Server(
         host=parts.hostname,
         port=parts.port or (465 if secure else 587),
@@ -172,12 +172,3 @@ def _refusal(code: int, message: str, *, final: bool) -> DeliveryRefused | Deliv
 def _trusting(server: Server) -> ssl.SSLContext:
     """A context that checks the certificate and its name. :raises OSError: the ``ca`` file cannot be read."""
     return ssl.create_default_context(cafile=server.ca_file or None)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

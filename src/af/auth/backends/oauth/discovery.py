@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -21,7 +20,7 @@ from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from af.auth.errors import IssuerFailed
 from af.core.errors import Error
-from af.core.http import Client
+from af.core.http import Client, is_loopback
 
 FRESH_FOR = timedelta(hours=1)
 STALE_FOR = timedelta(hours=24)
@@ -118,24 +117,14 @@ def of(client: Client) -> Issuers:
     return _issuers.setdefault(client, Issuers())
 
 
-def is_loopback(url: str) -> bool:
-    """Whether the address names this machine, where plain http is not read by others (RFC 8252 §8.3)."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def is_safe(url: str) -> bool:
     """Whether secrets may go there: https, or this machine."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))
+    host = parts.hostname or ""
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 async def _current(kept: _Kept, fetch: Callable[[], Awaitable[Any]], now: datetime, age: timedelta) -> Any:

@@ -21,6 +21,7 @@ from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from af.auth import unverified
 from af.auth.backends.oauth import discovery
 from af.auth.backends.oauth.discovery import PublicKey
 from af.auth.errors import TokenNotTrusted
@@ -103,10 +104,9 @@ def _header(token: str) -> _Header:
     """The header, not verified yet: it only chooses among the issuer's keys and our algorithms."""
     if len(token) > TOKEN_LENGTH_MAX or not token.isascii() or token.count(".") != 2:
         raise _refusal("not a compact JWS")
-    text = token.partition(".")[0]
     try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Header)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        found = unverified.part_of(token, unverified.HEADER, _Header)
+    except ValueError as error:
         raise _refusal(f"the header cannot be read: {error}") from error
     if found.alg not in _HASHES:
         raise _refusal(f"algorithm {found.alg[:20]!r} is not accepted")
