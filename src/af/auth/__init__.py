@@ -4,6 +4,7 @@ People act here on their own identity and credentials only. It knows nothing of 
 decided by `af.projects`, which also makes tokens that are limited to one.
 """
 
+from af.auth import redirects
 from af.auth.addresses import COOKIE, is_ip_literal, is_own_host, own_origin
 from af.auth.backends import Backend
 from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, TrustRule, User, UserKind
@@ -77,6 +78,7 @@ __all__ = [
     "own_origin",
     "prune",
     "redeem_login_link",
+    "redirects",
     "require_operator",
     "require_person",
     "require_recent",

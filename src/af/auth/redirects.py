@@ -62,7 +62,7 @@ def check_target(text: str, *, allowed: Collection[str], code_challenge: str) ->
         raise refused
     if f"{parts.scheme}://{parts.netloc}".lower() in allowed:
         return text
-    if parts.scheme == "http" and _LOOPBACK.fullmatch(parts.netloc):
+    if is_own_machine(text):
         if not code_challenge:
             raise RedirectRefused(
                 "A program on your machine must send a PKCE challenge.",
@@ -71,6 +71,19 @@ def check_target(text: str, *, allowed: Collection[str], code_challenge: str) ->
             )
         return text
     raise refused
+
+
+def is_own_machine(url: str) -> bool:
+    """Whether it is http to this machine by number, at a port (RFC 8252 §7.3; ``localhost`` may be something else).
+
+    The whole authority is compared: parsers read ``[::1]evil:9`` as ``::1``.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises ValueError for one that cannot be
+    except ValueError:
+        return False
+    return parts.scheme == "http" and _LOOPBACK.fullmatch(parts.netloc) is not None
 
 
 def with_values(address: str, values: dict[str, str]) -> str:

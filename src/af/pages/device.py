@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -38,8 +36,8 @@ async def decide(visit: Visit) -> Response:
         return await show(visit, problem=error)
     target = decided.redirect_to or ""
     # The service lets through loopback addresses only; a page must not depend on that alone to be no open redirect.
-    is_own_machine = urlsplit(target).scheme == "http" and urlsplit(target).hostname in ("127.0.0.1", "::1")
-    return render(visit, "device_done.html", approved=approves, target=target if is_own_machine else "")
+    target = target if auth.redirects.is_own_machine(target) else ""
+    return render(visit, "device_done.html", approved=approves, target=target)
 
 
 routes = [

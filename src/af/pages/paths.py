@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from af import auth
+
 ASSETS = "/assets/pages/"
-RETURN_LENGTH_MAX = 2048
 _EXACT = ("/login", "/settings", "/auth/email/link")
 _ON = "/auth/oauth/continue"
 """No page: it hands a sign-in on to the app that asked for it (`af.auth.service.exchange`)."""
@@ -16,9 +17,6 @@ def is_page(path: str) -> bool:
 
 
 def safe_return(text: str) -> str:
-    """Where to go after a sign-in, if it is a page of ours; else "". Never another host: browsers read ``//host``,
-    ``/\\host`` and a path with a tab in it as one."""
-    path = text.partition("?")[0]
-    plain = len(text) <= RETURN_LENGTH_MAX and all("!" <= c <= "~" and c != "\\" for c in text)
-    climbs = "//" in path or {".", ".."} & set(path.lower().replace("%2e", ".").split("/"))
-    return text if plain and not climbs and (path in ("/", _ON) or is_page(path)) else ""
+    """Where to go after a sign-in, if it is a page of ours; else ""."""
+    path = auth.redirects.safe_return(text).partition("?")[0]
+    return text if path in ("/", _ON) or is_page(path) else ""

@@ -261,6 +261,7 @@ async def test_a_code_before_the_approval_or_without_a_loopback_is_worth_nothing
         "http://127.0.0.1:4321/#x",
         "http://127.0.0.1:4321/\r\nX: y",
         "http://[::1",
+        "http://[::1]evil:9/",
         "javascript:alert(1)",
         "http://127.0.0.1:99999/",
         "http://127.0.0.1:4321/" + "x" * 500,

@@ -13,9 +13,10 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 
 from af.auth.backends import Asked, Identity, Opening, Proof
-from af.auth.backends.oauth import OAuth, code_challenge, providers
+from af.auth.backends.oauth import OAuth, providers
 from af.auth.errors import ConsentRefused, IssuerFailed, TokenNotTrusted, WrongProof
 from af.auth.models import LoginMethod, Purpose
+from af.auth.pkce import challenge_of
 from af.core.clock import SystemClock
 from af.core.http import Client
 from tests.support import answering, oidc
@@ -223,7 +224,7 @@ async def test_each_sign_in_has_a_state_and_a_verifier_of_its_own() -> None:
     first, second = await begin(backend), await begin(backend)
     asked = [parse_qs(urlsplit(each.shown["redirect"]).query) for each in (first, second)]
     assert asked[0]["state"] == [first.lookup]
-    assert asked[0]["code_challenge"] == [code_challenge(first.secret["verifier"])]
+    assert asked[0]["code_challenge"] == [challenge_of(first.secret["verifier"])]
     assert asked[0]["code_challenge_method"] == ["S256"]
     assert asked[0]["scope"] == ["tweet.read users.read"]
     for name in ("state", "code_challenge"):
@@ -232,9 +233,7 @@ async def test_each_sign_in_has_a_state_and_a_verifier_of_its_own() -> None:
 
 
 def test_the_challenge_is_that_of_the_rfc() -> None:  # RFC 7636, appendix B
-    assert (
-        code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-    )
+    assert challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 # --- a real provider ------------------------------------------------------------------------------------------------

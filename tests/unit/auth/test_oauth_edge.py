@@ -15,7 +15,7 @@ from starlette.routing import Router
 
 from af import auth
 from af.auth import store
-from af.auth.backends.oauth import code_challenge
+from af.auth.pkce import challenge_of
 from af.core.clock import FixedClock, SystemClock
 from af.core.context import Platform
 from af.core.web import RequestContext
@@ -260,7 +260,7 @@ async def test_a_code_is_worthless_after_a_minute(browser: Browser, client: Asgi
 
 async def test_a_program_proves_that_it_asked(browser: Browser, client: AsgiClient) -> None:
     verifier = "v" * 64
-    pkce = {"code_challenge": code_challenge(verifier), "code_challenge_method": "S256"}
+    pkce = {"code_challenge": challenge_of(verifier), "code_challenge_method": "S256"}
     code = await code_for(browser, "http://127.0.0.1:4321/done", **pkce)
     assert (await client.post("/auth/exchange", {"code": code, "codeVerifier": verifier})).status == 200
     for wrong in ({}, {"codeVerifier": "w" * 64}, {"codeVerifier": "v"}):

@@ -12,18 +12,15 @@ the state (`PENDING`, `APPROVED`, `DENIED`) and its ``secret`` the sealed `_Requ
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import re
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from af.auth import rules, store
+from af.auth import pkce, redirects, rules, store
 from af.auth.errors import DeviceDenied, DeviceProofWrong, DeviceRequestOver, PersonRequired, PollTooFast, UserCodeWrong
 from af.auth.models import Challenge, Purpose, Session, SessionKind, Tokens, User
 from af.auth.service import sessions
@@ -52,8 +49,6 @@ POLLS = Limit("questions of a waiting device", 2, 2 * (INTERVAL - timedelta(mill
 """Networks are uneven: two questions may come close together."""
 
 _ID_LENGTH = 32  # 24 random bytes
-_S256 = re.compile(r"[A-Za-z0-9_-]{43}")
-_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -121,7 +116,7 @@ async def start(ctx: Context, *, name: str = "", redirect_uri: str = "", code_ch
     name = "".join(letter if letter.isprintable() else " " for letter in name).strip()[:NAME_LENGTH_MAX]
     if redirect_uri or code_challenge:
         _check_redirect(redirect_uri)
-        if _S256.fullmatch(code_challenge) is None:
+        if not pkce.is_challenge(code_challenge):
             raise InvalidInput("codeChallenge is the S256 of RFC 7636: 43 characters.", field="codeChallenge")
     identifier, poll_secret = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
     request = _Request(name, _new_user_code(), ctx.actor.address, ctx.actor.user_agent, redirect_uri, code_challenge)
@@ -254,7 +249,7 @@ async def exchange(ctx: Context, code: str, code_verifier: str) -> DeviceTokens:
     if counted is None or challenge.subject != APPROVED or not request.code_hash:
         raise _over()
     fits = hmac.compare_digest(rules.digest(code).encode(), request.code_hash.encode())
-    verified = _VERIFIER.fullmatch(code_verifier) is not None and _s256(code_verifier) == request.code_challenge
+    verified = pkce.fits(request.code_challenge, code_verifier)
     if not fits or not verified:
         raise DeviceProofWrong("The code and its verifier do not fit.")
     return await _collect(ctx, challenge, request)
@@ -324,23 +319,12 @@ def _plain_code(text: str) -> str:
 
 def _check_redirect(uri: str) -> None:
     """RFC 8252 §7.3: http to a loopback address by number, any port. (``localhost`` may be something else.)"""
-    try:
-        parts = urlsplit(uri)
-        good = (
-            parts.scheme == "http"
-            and parts.hostname in ("127.0.0.1", "::1")
-            and parts.username is None
-            and (parts.port or 0) > 0
-            and not parts.fragment
-        )
-    except ValueError:
-        good = False
     if (
-        not good
+        not redirects.is_own_machine(uri)
         or len(uri) > REDIRECT_LENGTH_MAX
         or not uri.isascii()
         or not uri.isprintable()
-        or set(uri) & set(' "<>\\')
+        or set(uri) & set(' #"<>\\')
     ):
         raise InvalidInput(
             "redirectUri must be a loopback address, like http://127.0.0.1:4321/done.", field="redirectUri"
@@ -350,11 +334,7 @@ def _check_redirect(uri: str) -> None:
 def _answer(redirect_uri: str, fields: dict[str, str]) -> str | None:
     if not redirect_uri:
         return None
-    return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(fields)}"
-
-
-def _s256(verifier: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    return redirects.with_values(redirect_uri, fields)
 
 
 def _program(user_agent: str) -> str:

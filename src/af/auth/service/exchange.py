@@ -8,15 +8,13 @@ credential: a session of the app's own is opened when the code comes back.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from af.auth import redirects, store
-from af.auth.backends.oauth import fits_challenge
+from af.auth import pkce, redirects, store
 from af.auth.errors import ChallengeOver, RedirectRefused, WrongProof
 from af.auth.models import SessionKind, SignedIn
 from af.auth.service import challenges, sign_in
@@ -34,8 +32,6 @@ CONTINUE_PATH = "/auth/oauth/continue"
 EXCHANGES = Limit("codes of sign-ins from this address", 60, timedelta(minutes=15))
 _SECRET_BYTES = 32
 _SECRET_LENGTH = 43
-_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 
 
 def allowed_origins(ctx: Context) -> frozenset[str]:
@@ -48,7 +44,7 @@ async def prepare(ctx: Context, redirect_url: str, *, code_challenge: str = "") 
 
     :raises RedirectRefused: the address is not one that may get a code, or the challenge is none.
     """
-    if code_challenge and _CHALLENGE.fullmatch(code_challenge) is None:
+    if code_challenge and not pkce.is_challenge(code_challenge):
         raise RedirectRefused("code_challenge is the S256 of RFC 7636: 43 characters.", field="code_challenge")
     target = redirects.check_target(redirect_url, allowed=allowed_origins(ctx), code_challenge=code_challenge)
     secret = {"redirect": target, "challenge": code_challenge}
@@ -86,11 +82,7 @@ async def redeem(ctx: Context, code: str, code_verifier: str = "") -> SignedIn:
     await limits.take(ctx, EXCHANGES, ctx.actor.address)
     challenge, secret = await challenges.take(ctx, CODE, flow=None, lookup=_shaped(code, "code"), bound=False)
     asked = str(secret["challenge"])
-    fits = (
-        bool(_VERIFIER.fullmatch(code_verifier)) and fits_challenge(asked, code_verifier)
-        if asked
-        else not code_verifier
-    )
+    fits = pkce.fits(asked, code_verifier) if asked else not code_verifier
     if not fits:
         raise WrongProof("The code and its verifier do not fit.", field="codeVerifier", hint="Begin again.")
     async with ctx.transaction() as tx:

@@ -10,8 +10,6 @@ who it is, and forgotten. Decision 0015.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import re
 import secrets
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import msgspec
 
+from af.auth import pkce
 from af.auth.backends import Asked, Identity, Opening, Proof
 from af.auth.backends.oauth import discovery, oidc, profiles, providers
 from af.auth.backends.oauth.providers import Profile, Provider
@@ -73,7 +72,7 @@ class OAuth:
             "redirect_uri": redirect,
             "scope": " ".join(self.provider.scopes),
             "state": state,
-            "code_challenge": code_challenge(verifier),
+            "code_challenge": pkce.challenge_of(verifier),
             "code_challenge_method": "S256",
         }
         if self.provider.issuer:
@@ -227,16 +226,6 @@ def configured(settings: Settings, client: Client) -> tuple[list[OAuth], Mapping
     """The providers of the settings, and for the known others which settings they miss. :raises InvalidSetting"""
     found, absent = providers.from_settings(settings)
     return [OAuth(provider, client) for provider in found], absent
-
-
-def code_challenge(verifier: str) -> str:
-    """``S256`` of RFC 7636 §4.2."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-
-
-def fits_challenge(challenge: str, verifier: str) -> bool:
-    """RFC 7636 §4.6."""
-    return hmac.compare_digest(challenge.encode(), code_challenge(verifier).encode())
 
 
 def _code(values: Mapping[str, Any], title: str) -> str:
