@@ -8,7 +8,7 @@ from af.auth import redirects
 from af.auth.addresses import COOKIE, is_ip_literal, is_own_host, own_origin
 from af.auth.backends import Backend
 from af.auth.models import AccessToken, CreatedSession, CreatedToken, Session, TokenAllowance, TrustRule, User, UserKind
-from af.auth.rules import SCOPES, covers, require_scope
+from af.auth.rules import SCOPES, covers, is_picture, require_scope
 from af.auth.service import (
     authenticate,
     authenticate_token,
@@ -68,6 +68,7 @@ __all__ = [
     "ensure_operator",
     "is_ip_literal",
     "is_own_host",
+    "is_picture",
     "list_sessions",
     "list_tokens",
     "login_url",

@@ -210,3 +210,8 @@ def matches(pattern: str, text: str) -> bool:
             return False
         at = found + len(part)
     return True
+
+
+def is_picture(address: str) -> bool:
+    """Whether it can stand for a person or a project: an https or ipfs address, fit to be put into a page."""
+    return len(address) <= 2_000 and re.fullmatch(r"(https|ipfs)://[^\s\"'<>\\]+", address) is not None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from af import auth
 from af.projects.errors import InvalidAvatar, InvalidOrganizationName, InvalidProjectName, RoleTooLow
 from af.projects.models import OrganizationRole, Role
 
@@ -149,7 +150,7 @@ def check_name(name: str) -> str:
 
 
 def check_avatar(avatar: str) -> str:
-    if len(avatar) > 2_000 or not re.fullmatch(r"(https|ipfs)://[^\s\"'<>\\]+", avatar):
+    if not auth.is_picture(avatar):
         raise InvalidAvatar("An avatar is an https:// or ipfs:// address.", field="avatar")
     return avatar
 

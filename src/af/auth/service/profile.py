@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,7 +16,6 @@ from af.core import audit, ids
 from af.core.context import ActorKind, Context
 from af.core.errors import Forbidden
 
-_AVATAR = re.compile(r"(https|ipfs)://[^\s\"'<>\\]+")
 _AUDIT_EXPORTED_MAX = 10_000
 _ERASED_BATCH = 100
 
@@ -182,7 +180,7 @@ def _checked_name(name: str) -> str | None:
 
 def _checked_avatar(address: str) -> str | None:
     address = address.strip()
-    if address and (len(address) > 2_000 or _AVATAR.fullmatch(address) is None):
+    if address and not rules.is_picture(address):
         raise InvalidProfile("A picture is an https:// or ipfs:// address.", field="avatarUrl")
     return address or None
 

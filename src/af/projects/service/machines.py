@@ -36,7 +36,9 @@ class ServiceAccount:
 async def service_accounts(ctx: Context, project_id: str) -> list[ServiceAccount]:
     """The service accounts of a project, oldest first; for those who manage them."""
     project = await authorize(ctx, "members:write", project_id=project_id)
-    return await _accounts(ctx, project.id)
+    async with ctx.reading() as connection:
+        members = await store.members.members_of(connection, project.id, after=None, limit=rules.MEMBERS_MAX)
+    return await _of_members(ctx, members)
 
 
 async def create_service_account(ctx: Context, project_id: str, name: str, role: Role) -> ServiceAccount:
@@ -184,18 +186,19 @@ def _shown(rule: auth.TrustRule) -> dict[str, object]:
 
 
 async def _account(ctx: Context, project_id: ProjectId, user_id: str) -> ServiceAccount:
-    found = next((each for each in await _accounts(ctx, project_id) if each.id == user_id), None)
-    if found is None:
-        raise ServiceAccountNotFound(f"The project has no service account {user_id[:60]!r}.")
-    return found
-
-
-async def _accounts(ctx: Context, project_id: ProjectId) -> list[ServiceAccount]:
     async with ctx.reading() as connection:
-        members = await store.members.members_of(connection, project_id, after=None, limit=rules.MEMBERS_MAX)
-        users = await auth.users_by_id(ctx, [member.user_id for member in members])
+        member = await store.members.one(connection, project_id, UserId(user_id))
+    found = [] if member is None else await _of_members(ctx, [member])
+    if not found:
+        raise ServiceAccountNotFound(f"The project has no service account {user_id[:60]!r}.")
+    return found[0]
+
+
+async def _of_members(ctx: Context, members: Sequence[Member]) -> list[ServiceAccount]:
+    """Those of the members that are programs."""
+    users = await auth.users_by_id(ctx, [member.user_id for member in members])
     return [
-        ServiceAccount(user, project_id, member.role, member.created_at)
+        ServiceAccount(user, member.project_id, member.role, member.created_at)
         for member in members
         if (user := users.get(member.user_id)) is not None and user.kind is auth.UserKind.SERVICE
     ]

@@ -38,6 +38,12 @@ async def locked(connection: AsyncConnection, project_id: ProjectId) -> dict[Use
     return {UserId(row.user_id): _member(row) for row in await connection.execute(query)}
 
 
+async def one(connection: AsyncConnection, project_id: ProjectId, user_id: UserId) -> Member | None:
+    query = sa.select(members).where(members.c.project_id == project_id, members.c.user_id == user_id)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _member(row)
+
+
 async def members_of(
     connection: AsyncConnection, project_id: ProjectId, *, after: UserId | None, limit: int
 ) -> list[Member]:
