@@ -136,7 +136,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test that needs the mail server may have to wait until it is built."""
-    if not mail.is_built():
+    if not mail.MAILPIT.is_built():
         for item in items:
             if "mailpit" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.timeout(mail.TEST_TIMEOUT_SECONDS))
@@ -145,7 +145,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def mailpit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mail.Mailpit]:
     """A real mail server per test process; use `mailbox`."""
-    with mail.running(mail.mailpit_or_skip(), tmp_path_factory.mktemp("mail")) as server:
+    with mail.running(mail.MAILPIT.or_skip(), tmp_path_factory.mktemp("mail")) as server:
         yield server
 
 

@@ -19,7 +19,8 @@ from af.protocols.ipfs import car, cid, export, unixfs
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.unixfs import Profile
 from tests.conformance.vectors.unixfs_shapes import SHAPES, File, Shape, entries, import_shape, write
-from tests.support.kubo import BUILD_TIMEOUT_SECONDS, KuboDaemon, KuboRepository, kubo_or_skip, temporary_repository
+from tests.support.goprograms import BUILD_TIMEOUT_SECONDS
+from tests.support.kubo import KuboDaemon, KuboRepository, kubo_or_skip, temporary_repository
 
 VECTORS = Path(__file__).parent / "vectors" / "unixfs.json"
 PROFILES = list(unixfs.PROFILES.values())

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.processes import Process, start
 
 AF = Path(sys.executable).with_name("af")
@@ -98,3 +100,14 @@ def running(
         raise
     if process.popen.poll() is None:
         process.stop()
+
+
+@contextlib.contextmanager
+def running_on(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Running]:
+    """One HTTP process on SQLite; two on PostgreSQL. ``kind`` is the fixture ``database_kind``."""
+    arguments: list[str] = []
+    if kind == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        arguments = ["--database-url", server.url(server.create_database()), "--workers", "2"]
+    with running(folder, *arguments) as started:
+        yield started

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.platform import AF, Running, environment, running
+from tests.e2e.platform import AF, Running, environment, running_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,7 @@ def platform(
     database_kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """One HTTP process on SQLite; two on PostgreSQL."""
-    folder = tmp_path_factory.mktemp(f"af-{database_kind}")
-    if database_kind == "sqlite":
-        with running(folder) as started:
-            yield started
-        return
-    server = request.getfixturevalue("postgres_server")
-    database = server.create_database()
-    with running(folder, "--database-url", server.url(database), "--workers", "2") as started:
+    with running_on(database_kind, request, tmp_path_factory.mktemp(f"af-{database_kind}")) as started:
         yield started
 
 

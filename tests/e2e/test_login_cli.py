@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from alternatefutures.signin import pkce
-from tests.e2e.platform import AF, Reply, Running, running
+from tests.e2e.platform import AF, Reply, Running, running_on
 from tests.support.processes import wait_until
 
 
@@ -28,14 +28,7 @@ def platform(
     database_kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """One HTTP process on SQLite; two on PostgreSQL."""
-    folder = tmp_path_factory.mktemp(f"login-{database_kind}")
-    if database_kind == "sqlite":
-        with running(folder) as started:
-            yield started
-        return
-    server = request.getfixturevalue("postgres_server")
-    database = server.create_database()
-    with running(folder, "--database-url", server.url(database), "--workers", "2") as started:
+    with running_on(database_kind, request, tmp_path_factory.mktemp(f"login-{database_kind}")) as started:
         yield started
 
 

@@ -1,9 +1,8 @@
 """A real Kubo, built once per machine from its public Go module, to check our bytes against.
 
-Nothing of Kubo is kept in this repository: a throwaway Go module in the user's cache folder requires it by version
-and `go build` compiles the command. The build takes minutes the first time and nothing afterwards.
+See `tests.support.goprograms` for how it comes to be there.
 
-    python tests/support/kubo.py        build (or find) the binary and print its path
+    python -m tests.support.kubo        build (or find) the binary and print its path
 
 Set `AF_KUBO_BINARY` to use a binary you already have.
 """
@@ -11,10 +10,8 @@ Set `AF_KUBO_BINARY` to use a binary you already have.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,78 +23,41 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
+from tests.support.goprograms import GoProgram
 
-VERSION = "v0.40.1"
-BUILD_TIMEOUT_SECONDS = 1800
 START_TIMEOUT_SECONDS = 60
 COMMAND_TIMEOUT_SECONDS = 300
 
-_GO_MOD = f"module alternatefutures.invalid/kubo\n\ngo 1.25\n\nrequire github.com/ipfs/kubo {VERSION}\n"
-# The import keeps `go build -mod=mod` from dropping the requirement.
-_TOOLS_GO = '//go:build tools\n\npackage tools\n\nimport _ "github.com/ipfs/kubo/cmd/ipfs"\n'
+KUBO = GoProgram(
+    title="Kubo",
+    module="github.com/ipfs/kubo",
+    version="v0.40.1",
+    package="github.com/ipfs/kubo/cmd/ipfs",
+    binary="ipfs",
+    go="1.25",
+    override="AF_KUBO_BINARY",
+    cache="alternatefutures",
+)
 
 
-def cache_directory() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "alternatefutures" / f"kubo-{VERSION}"
-
-
-@cache
 def kubo_binary() -> Path | None:
     """The path of a working `ipfs` command, building it if need be; None if impossible (`why_missing` says why)."""
-    return _find_or_build()[0]
+    return _found()[0]
 
 
-@cache
 def why_missing() -> str:
     """The reason `kubo_binary()` returned None; empty when it is there."""
-    return _find_or_build()[1]
+    return _found()[1]
 
 
 def kubo_or_skip() -> Path:
     """The `ipfs` command, or skips the test loudly. Mark such tests `kubo`, and give them time for a first build."""
-    binary = kubo_binary()
-    if binary is None:
-        pytest.skip(f"NO KUBO: {why_missing()}")
-    return binary
+    return KUBO.or_skip()
 
 
 @cache
-def _find_or_build() -> tuple[Path | None, str]:
-    given = os.environ.get("AF_KUBO_BINARY")
-    if given:
-        return (Path(given), "") if os.access(given, os.X_OK) else (None, f"AF_KUBO_BINARY={given} is not executable")
-    home = cache_directory()
-    binary = home / "ipfs"
-    if binary.exists():
-        return binary, ""
-    if shutil.which("go") is None:
-        return None, "go is not installed (Kubo is built from its Go module)"
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes: one builds, the others wait
-        if binary.exists():
-            return binary, ""
-        return _build(home, binary)
-
-
-def _build(home: Path, binary: Path) -> tuple[Path | None, str]:
-    (home / "go.mod").write_text(_GO_MOD)
-    (home / "tools.go").write_text(_TOOLS_GO)
-    partial = home / "ipfs.partial"
-    command = ["go", "build", "-mod=mod", "-trimpath", "-o", str(partial), "github.com/ipfs/kubo/cmd/ipfs"]
-    if shutil.which("nice"):
-        command = ["nice", "-n", "15", *command]
-    try:
-        done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=BUILD_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None, f"building Kubo took more than {BUILD_TIMEOUT_SECONDS} s"
-    if done.returncode != 0:
-        (home / "build.log").write_text(done.stderr)
-        return None, f"building Kubo failed (see {home / 'build.log'}): {done.stderr.strip()[-500:]}"
-    partial.replace(binary)
-    return binary, ""
+def _found() -> tuple[Path | None, str]:
+    return KUBO.find_or_build()
 
 
 class KuboRepository:

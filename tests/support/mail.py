@@ -1,10 +1,9 @@
 """A real mail server that keeps what it is sent (Mailpit), built once per machine from its public Go module.
 
-Like `tests.support.kubo`: nothing of it is in this repository; a throwaway Go module in the user's cache folder
-requires it by version. The first build takes minutes, later ones nothing. The fixtures `mailpit` and `mailbox` are in
+See `tests.support.goprograms` for how it comes to be there. The fixtures `mailpit` and `mailbox` are in
 ``tests/conftest.py``.
 
-    python tests/support/mail.py        build (or find) the program and print its path
+    python -m tests.support.mail        build (or find) the program and print its path
 
 Set `AF_MAILPIT_BINARY` to use one you already have.
 """
@@ -12,84 +11,32 @@ Set `AF_MAILPIT_BINARY` to use one you already have.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support import ports, processes
+from tests.support.goprograms import BUILD_TIMEOUT_SECONDS, GoProgram
 
-VERSION = "v1.27.11"
-MODULE = "github.com/axllent/mailpit"
-BUILD_TIMEOUT_SECONDS = 1800
+MAILPIT = GoProgram(
+    title="Mailpit",
+    module="github.com/axllent/mailpit",
+    version="v1.27.11",
+    package="github.com/axllent/mailpit",
+    binary="mailpit",
+    go="1.24",
+    override="AF_MAILPIT_BINARY",
+    cache="alternatefutures-tests",
+)
 TEST_TIMEOUT_SECONDS = BUILD_TIMEOUT_SECONDS + 60
 """For a test that may meet a cold cache."""
-_GO_MOD = f"module alternatefutures.invalid/mailpit\n\ngo 1.24\n\nrequire {MODULE} {VERSION}\n"
-
-
-def cache_directory() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "alternatefutures-tests" / f"mailpit-{VERSION}"
-
-
-def is_built() -> bool:
-    return bool(os.environ.get("AF_MAILPIT_BINARY")) or (cache_directory() / "mailpit").exists()
-
-
-def mailpit_or_skip() -> Path:
-    """The program, or skips the test loudly."""
-    binary, why = _find_or_build()
-    if binary is None:
-        pytest.skip(f"NO MAILPIT: {why}")
-    return binary
-
-
-@cache
-def _find_or_build() -> tuple[Path | None, str]:
-    given = os.environ.get("AF_MAILPIT_BINARY")
-    if given:
-        return (Path(given), "") if os.access(given, os.X_OK) else (None, f"AF_MAILPIT_BINARY={given} cannot be run")
-    home = cache_directory()
-    binary = home / "mailpit"
-    if binary.exists():
-        return binary, ""
-    if shutil.which("go") is None:
-        return None, "go is not installed (Mailpit is built from its Go module)"
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes: one builds, the others wait
-        if binary.exists():
-            return binary, ""
-        return _build(home, binary)
-
-
-def _build(home: Path, binary: Path) -> tuple[Path | None, str]:
-    (home / "go.mod").write_text(_GO_MOD)
-    partial = home / "mailpit.partial"
-    command = ["go", "build", "-mod=mod", "-trimpath", "-o", str(partial), MODULE]
-    if shutil.which("nice"):
-        command = ["nice", "-n", "15", *command]
-    try:
-        done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=BUILD_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None, f"building Mailpit took more than {BUILD_TIMEOUT_SECONDS} s"
-    if done.returncode != 0:
-        (home / "build.log").write_text(done.stderr)
-        return None, f"building Mailpit failed (see {home / 'build.log'}): {done.stderr.strip()[-500:]}"
-    partial.replace(binary)
-    return binary, ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +148,7 @@ def _ready(process: processes.Process, port: int) -> bool:
     return False
 
 
-def main(_arguments: Sequence[str]) -> int:
-    binary, why = _find_or_build()
-    sys.stdout.write(f"{binary or why}\n")
-    return 0 if binary else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    found, reason = MAILPIT.find_or_build()
+    sys.stdout.write(f"{found or reason}\n")
+    sys.exit(0 if found else 1)

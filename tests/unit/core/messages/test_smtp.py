@@ -143,7 +143,7 @@ def secured(
     """A server that insists on TLS, and its AF_SMTP_URL without options."""
     cert, key = certificate
     options = ["--smtp-tls-cert", str(cert), "--smtp-tls-key", str(key), f"--smtp-require-{request.param}"]
-    with mail.running(mail.mailpit_or_skip(), tmp_path, *options, "--smtp-auth-accept-any") as server:
+    with mail.running(mail.MAILPIT.or_skip(), tmp_path, *options, "--smtp-auth-accept-any") as server:
         scheme = "smtp" if request.param == "starttls" else "smtps"
         yield server, f"{scheme}://user:secret@127.0.0.1:{server.smtp_port}"
 
