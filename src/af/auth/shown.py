@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from af.auth.models import User
+from af.core.clock import iso
 
 
 def shown_user(user: User) -> dict[str, object]:
@@ -24,4 +25,4 @@ def shown_user(user: User) -> dict[str, object]:
 
 
 def _moment(value: datetime | None) -> str | None:
-    return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if value is None else iso(value)

@@ -36,3 +36,8 @@ class FixedClock:
 def monotonic() -> float:
     """Seconds on a clock that never goes back; for durations and deadlines only."""
     return time.monotonic()
+
+
+def iso(moment: datetime) -> str:
+    """A moment as our JSON writes it: ``2026-01-31T14:05:00.000Z`` (RFC 3339). ``moment`` is in UTC."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

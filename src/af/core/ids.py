@@ -13,6 +13,8 @@ import secrets
 from datetime import datetime
 from typing import NewType
 
+from af.core.errors import InvalidInput
+
 UserId = NewType("UserId", str)
 ProjectId = NewType("ProjectId", str)
 TokenId = NewType("TokenId", str)
@@ -66,3 +68,9 @@ def label(identifier: str) -> str:
 def is_id(prefix: str, text: str) -> bool:
     """Whether ``text`` has the shape of an id of this kind."""
     return text.startswith(prefix + "_") and _PATTERN.fullmatch(text) is not None
+
+
+def check_cursor(prefix: str, after: str | None) -> None:
+    """The cursor of a list is the id of its last row. :raises InvalidInput: it is none of this kind."""
+    if after is not None and not is_id(prefix, after):
+        raise InvalidInput("after must be the endCursor of a page.", field="after")

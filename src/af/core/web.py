@@ -31,6 +31,8 @@ Authenticate = Callable[[Context, HTTPConnection], Awaitable[Actor]]
 T = TypeVar("T")
 
 JSON_BYTES_MAX = 4 << 20
+NO_STORE = {"Cache-Control": "no-store"}
+"""For answers about a person: no cache keeps them."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 

@@ -10,7 +10,7 @@ import shutil
 from datetime import UTC
 from pathlib import Path
 
-from af.core.clock import SystemClock
+from af.core.clock import SystemClock, iso
 
 LOG_BYTES_MAX = 16 << 20
 LOG_CHECK_SECONDS = 60.0
@@ -46,7 +46,7 @@ def rotate(data: Path) -> None:
 
 def write(descriptor: int, event: str, *, level: str = "info", **fields: object) -> None:
     """One line: ``ts``, ``level``, ``event``, ``part``, then the fields. A log that cannot be written is no error."""
-    moment = SystemClock().now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = iso(SystemClock().now().astimezone(UTC))
     line = json.dumps({"ts": moment, "level": level, "event": event, "part": "supervisor", **fields}, default=str)
     try:
         os.write(descriptor, line.encode() + b"\n")

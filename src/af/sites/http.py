@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from af.core import web
+from af.core.clock import iso
 from af.core.context import Context
 from af.core.errors import InvalidInput
 from af.sites import addresses, service
@@ -81,7 +82,7 @@ def deployment_json(ctx: Context, site: Site, deployment: Deployment) -> dict[st
 
 
 def web_time(deployment: Deployment) -> str:
-    return deployment.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(deployment.created_at)
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from af.auth.backends import Asked, Opening, Proof
 from af.auth.errors import WrongProof
+from af.core.clock import iso
 from af.protocols import siwx
 from af.protocols.siwx import InvalidMessage, Message, Mismatch
 
@@ -87,4 +88,4 @@ def _other_message(given: object, expected: Message, parse: Callable[[str], Mess
 
 def _written(moment: datetime) -> str:
     """As JavaScript's ``toISOString``: wallets parse that best."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(moment)

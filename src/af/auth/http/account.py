@@ -12,7 +12,6 @@ from starlette.routing import Route
 from af.auth import service as auth
 from af.auth.errors import InvalidClaim
 from af.auth.http.sign_in import (
-    NO_STORE,
     begun_response,
     claim,
     finished_response,
@@ -21,7 +20,7 @@ from af.auth.http.sign_in import (
     shown_user,
 )
 from af.auth.models import Purpose
-from af.core.web import context, json_body, json_response
+from af.core.web import NO_STORE, context, json_body, json_response
 
 BODY_BYTES_MAX = 64 << 10
 Body = dict[str, Any]

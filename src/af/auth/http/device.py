@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from af.auth import service as auth
 from af.auth.addresses import require_own_page
-from af.auth.http.sign_in import NO_STORE, shown_user
-from af.core.web import context, json_body, json_response
+from af.auth.http.sign_in import shown_user
+from af.core.web import NO_STORE, context, json_body, json_response
 
 BODY_BYTES_MAX = 8 << 10
 

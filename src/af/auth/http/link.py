@@ -13,10 +13,9 @@ from af.auth import service as auth
 from af.auth.addresses import is_own_host, require_own_page
 from af.auth.cookies import set_session
 from af.auth.errors import LinkUsed
-from af.core.web import context, form_body
+from af.core.web import NO_STORE, context, form_body
 
 FORM_BYTES_MAX = 4096
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def show_link(request: Request) -> Response:
@@ -26,7 +25,7 @@ async def show_link(request: Request) -> Response:
     if not is_own_host(ctx.settings, request.headers.get("host", "")):
         # No cookie is ever set on an IP address or a stranger's name: go to where it may be.
         target = f"{ctx.platform.url(ctx.settings.domain)}/auth/link?{urlencode({'token': token})}"
-        return RedirectResponse(target, 302, _NO_STORE)
+        return RedirectResponse(target, 302, NO_STORE)
     return pages.confirm(token)
 
 
@@ -39,7 +38,7 @@ async def redeem_link(request: Request) -> Response:
         created = await auth.redeem_login_link(ctx, form.get("token", ""))
     except LinkUsed as error:
         return pages.failed(error.message, error.hint)
-    response = RedirectResponse("/", 303, _NO_STORE)
+    response = RedirectResponse("/", 303, NO_STORE)
     set_session(ctx, response, created.text)
     return response
 

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from af.auth import service as auth
 from af.auth.errors import InvalidGrant
-from af.core.web import context, form_body, json_response
+from af.core.web import NO_STORE, context, form_body, json_response
 
 FORM_BYTES_MAX = 64 << 10
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -33,7 +33,7 @@ async def exchange(request: Request) -> Response:
         "scope": " ".join(sorted(made.token.scopes or ("all",))),
         "project_id": made.token.project_id,
     }
-    return json_response(answer, headers={"Cache-Control": "no-store"})
+    return json_response(answer, headers=NO_STORE)
 
 
 routes = [Route("/auth/token", exchange, methods=["POST"])]

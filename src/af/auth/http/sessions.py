@@ -14,12 +14,12 @@ from af.auth.addresses import COOKIE, is_own_host, require_own_page
 from af.auth.cookies import forget
 from af.auth.devices import device_of, where_is
 from af.auth.models import Session
+from af.core.clock import iso
 from af.core.context import Context
 from af.core.errors import InvalidInput
-from af.core.web import body, context, json_body, json_response
+from af.core.web import NO_STORE, body, context, json_body, json_response
 
 BODY_BYTES_MAX = 4096
-_NO_STORE = {"Cache-Control": "no-store"}
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -44,7 +44,7 @@ async def refresh(request: Request) -> Response:
         "refreshToken": tokens.refresh,
         "expiresIn": tokens.expires_in_seconds,
     }
-    return json_response(answer, headers=_NO_STORE)
+    return json_response(answer, headers=NO_STORE)
 
 
 async def sign_out(request: Request) -> Response:
@@ -55,9 +55,9 @@ async def sign_out(request: Request) -> Response:
     ctx = context(request)
     cookie = request.cookies.get(COOKIE)
     is_form = request.headers.get("content-type", "").startswith(_FORM)
-    response: Response = json_response({"success": True, "message": "Signed out."}, headers=_NO_STORE)
+    response: Response = json_response({"success": True, "message": "Signed out."}, headers=NO_STORE)
     if is_form:
-        response = RedirectResponse("/", 303, _NO_STORE)
+        response = RedirectResponse("/", 303, NO_STORE)
     if cookie and is_own_host(ctx.settings, request.headers.get("host", "")):
         require_own_page(ctx.settings, request)
         await auth.end_session(ctx, cookie)
@@ -84,20 +84,20 @@ async def list_sessions(request: Request) -> Response:
     """``GET /account/sessions``: ``{"sessions": […]}``, newest first, with ``current``."""
     ctx = context(request)
     found = await auth.sessions.list_sessions(ctx)
-    return json_response({"sessions": [shown_session(ctx, session) for session in found]}, headers=_NO_STORE)
+    return json_response({"sessions": [shown_session(ctx, session) for session in found]}, headers=NO_STORE)
 
 
 async def revoke_session(request: Request) -> Response:
     """``DELETE /account/sessions/{id}``. :raises SessionNotFound: the caller has no such session."""
     await auth.sessions.revoke_session(context(request), request.path_params["id"])
-    return json_response({"success": True}, headers=_NO_STORE)
+    return json_response({"success": True}, headers=NO_STORE)
 
 
 async def revoke_sessions(request: Request) -> Response:
     """``DELETE /account/sessions``: all but this one; ``?all=true`` this one, too. ``{"revoked": number}``."""
     own_too = request.query_params.get("all") == "true"
     revoked = await auth.sessions.revoke_all_sessions(context(request), own_too=own_too)
-    return json_response({"success": True, "revoked": revoked}, headers=_NO_STORE)
+    return json_response({"success": True, "revoked": revoked}, headers=NO_STORE)
 
 
 async def signing_keys(request: Request) -> Response:
@@ -124,7 +124,7 @@ def shown_session(ctx: Context, session: Session) -> dict[str, object]:
 
 
 def _moment(value: datetime | None) -> str | None:
-    return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if value is None else iso(value)
 
 
 routes = [

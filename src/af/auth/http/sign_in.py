@@ -19,11 +19,10 @@ from af.auth.cookies import FLOW_COOKIE, forget, set_flow, set_session
 from af.auth.errors import InvalidClaim, SecondFactorRequired
 from af.auth.models import Begun, Linked, LoginMethod, SecondFactorNeeded, SessionKind, SignedIn, User
 from af.core.context import Context
-from af.core.web import context, json_body, json_response
+from af.core.web import NO_STORE, context, json_body, json_response
 from af.protocols import siwx
 
 BODY_BYTES_MAX = 64 << 10
-NO_STORE = {"Cache-Control": "no-store"}
 _NOT_ANSWERS = frozenset({"flow", "session"})
 
 Body = dict[str, Any]

@@ -13,11 +13,10 @@ from af.auth import service as auth
 from af.auth.errors import InvalidCredentials, InvalidExpiry
 from af.auth.models import AccessToken
 from af.core.errors import InvalidInput
-from af.core.web import context, json_body, json_response
+from af.core.web import NO_STORE, context, json_body, json_response
 
 BODY_BYTES_MAX = 4096
 _MILLIS_MAX = 253_402_300_799_000  # the year 9999
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class TokenBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -46,7 +45,7 @@ async def create_token(request: Request) -> Response:
         context(request), given.name, scopes=given.scopes, expires_at=ends, name_is_unique=True
     )
     answer = {"success": True, "token": {**shown_token(made.token), "token": made.text}}
-    return json_response(answer, 201, _NO_STORE)
+    return json_response(answer, 201, NO_STORE)
 
 
 async def list_tokens(request: Request) -> Response:
@@ -54,13 +53,13 @@ async def list_tokens(request: Request) -> Response:
     after = request.query_params.get("after") or None
     found = await auth.list_tokens(context(request), after=after)
     answer = {"tokens": [shown_token(token) for token in found], "endCursor": found[-1].id if found else None}
-    return json_response(answer, headers=_NO_STORE)
+    return json_response(answer, headers=NO_STORE)
 
 
 async def revoke_token(request: Request) -> Response:
     """``DELETE /tokens/{id}``: ``{"success": true}``. :raises TokenNotFound: the caller has no such token."""
     await auth.revoke_token(context(request), request.path_params["id"])
-    return json_response({"success": True}, headers=_NO_STORE)
+    return json_response({"success": True}, headers=NO_STORE)
 
 
 async def token_limits(request: Request) -> Response:
@@ -68,7 +67,7 @@ async def token_limits(request: Request) -> Response:
     found = await auth.token_allowance(context(request))
     rate = {"remaining": found.remaining, "limit": found.limit, "resetAt": _millis(found.resets_at)}
     return json_response(
-        {"rateLimit": rate, "tokenLimit": {"active": found.active, "max": found.active_max}}, headers=_NO_STORE
+        {"rateLimit": rate, "tokenLimit": {"active": found.active, "max": found.active_max}}, headers=NO_STORE
     )
 
 
@@ -81,7 +80,7 @@ async def validate_token(request: Request) -> Response:
         grant = await auth.authenticate_token(ctx, given.token)
         user = await auth.user_of_grant(ctx, grant)
     except (InvalidCredentials, InvalidInput):
-        return json_response({"valid": False, "error": "Invalid token"}, 401, _NO_STORE)
+        return json_response({"valid": False, "error": "Invalid token"}, 401, NO_STORE)
     answer = {
         "valid": True,
         "userId": user.id,
@@ -93,7 +92,7 @@ async def validate_token(request: Request) -> Response:
         "projectId": grant.project_id,
         "expiresAt": _millis(grant.expires_at),
     }
-    return json_response(answer, headers=_NO_STORE)
+    return json_response(answer, headers=NO_STORE)
 
 
 def shown_token(token: AccessToken) -> dict[str, object]:

@@ -13,7 +13,7 @@ from af.auth.service import memory
 from af.auth.service.users import require_scope
 from af.core import audit, ids
 from af.core.context import ActorKind, Context
-from af.core.errors import Forbidden, InvalidInput
+from af.core.errors import Forbidden
 from af.core.ids import ProjectId, TokenId, TrustRuleId, UserId
 
 PAGE_MAX = 100
@@ -83,8 +83,7 @@ async def list_tokens(ctx: Context, *, first: int = PAGE_MAX, after: str | None 
     A token that is limited to a project sees only that project's.
     """
     owner = await require_scope(ctx, "tokens:read")
-    if after is not None and not ids.is_id(ids.TOKEN, after):
-        raise InvalidInput("after must be the endCursor of a page.", field="after")
+    ids.check_cursor(ids.TOKEN, after)
     limit = max(1, min(first, PAGE_MAX + 1))
     async with ctx.reading() as connection:
         found = await store.tokens.tokens_of(

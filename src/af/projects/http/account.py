@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from af import auth
-from af.core.web import context, json_body, json_response
+from af.core.web import NO_STORE, context, json_body, json_response
 from af.projects import service as projects
 
 BODY_BYTES_MAX = 4096
@@ -23,7 +23,7 @@ async def delete(request: Request) -> Response:
     ``POST /account/restore`` comes first. ``{"success", "user"}`` with ``deletesAt``."""
     given = await json_body(request, LeaveBody, BODY_BYTES_MAX)
     user = await projects.delete_account(context(request), given.confirm)
-    return json_response({"success": True, "user": auth.shown_user(user)}, headers={"Cache-Control": "no-store"})
+    return json_response({"success": True, "user": auth.shown_user(user)}, headers=NO_STORE)
 
 
 routes = [Route("/account", delete, methods=["DELETE"])]

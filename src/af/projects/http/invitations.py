@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from af.core.web import context, json_body, json_response
+from af.core.clock import iso
+from af.core.web import NO_STORE, context, json_body, json_response
 from af.projects import service as projects
 from af.projects.models import Invitation, OrganizationRole
 
 BODY_BYTES_MAX = 4096
 PAGE_MAX = 100
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class InviteBody(msgspec.Struct, rename="camel"):
@@ -68,7 +67,7 @@ async def read(request: Request) -> Response:
             "role": shown.role,
             "invitedBy": shown.invited_by,
             "maskedEmail": shown.masked_email,
-            "expiresAt": _moment(shown.expires_at),
+            "expiresAt": iso(shown.expires_at),
         }
     )
 
@@ -84,7 +83,7 @@ def _organization(request: Request) -> str:
 
 
 def _answer(status: int = 200, **fields: Any) -> Response:
-    return json_response({"success": True, **fields}, status, headers=_NO_STORE)
+    return json_response({"success": True, **fields}, status, headers=NO_STORE)
 
 
 def _shown(invitation: Invitation) -> dict[str, object]:
@@ -95,13 +94,9 @@ def _shown(invitation: Invitation) -> dict[str, object]:
         "email": invitation.email,
         "role": invitation.role,
         "status": invitation.state.value,
-        "expiresAt": _moment(invitation.expires_at),
-        "createdAt": _moment(invitation.created_at),
+        "expiresAt": iso(invitation.expires_at),
+        "createdAt": iso(invitation.created_at),
     }
-
-
-def _moment(value: datetime) -> str:
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _ONE = "/organizations/invitations"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,14 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from af import auth
+from af.core.clock import iso
 from af.core.errors import InvalidInput, Unauthenticated
-from af.core.web import context, json_body, json_response
+from af.core.web import NO_STORE, context, json_body, json_response
 from af.projects import service as projects
 from af.projects.models import Organization, OrganizationMember, OrganizationRole
 
 BODY_BYTES_MAX = 64 << 10
 PAGE_MAX = 100
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class OrganizationBody(msgspec.Struct, rename="camel"):
@@ -54,7 +53,7 @@ async def me(request: Request) -> Response:
     may_list = auth.covers(ctx.actor.scopes, "organizations:read")
     found = await projects.list_organizations(ctx, first=PAGE_MAX) if may_list else []
     answer = {"user": auth.shown_user(user), "organizations": [_shown(made, role) for made, role in found]}
-    return json_response(answer, headers=_NO_STORE)
+    return json_response(answer, headers=NO_STORE)
 
 
 async def list_organizations(request: Request) -> Response:
@@ -167,7 +166,7 @@ def _user(request: Request) -> str:
 
 
 def _answer(status: int = 200, **fields: Any) -> Response:
-    return json_response({"success": True, **fields}, status, headers=_NO_STORE)
+    return json_response({"success": True, **fields}, status, headers=NO_STORE)
 
 
 def _shown(organization: Organization, role: OrganizationRole | None = None) -> dict[str, object]:
@@ -177,7 +176,7 @@ def _shown(organization: Organization, role: OrganizationRole | None = None) -> 
         "name": organization.name,
         "avatarUrl": organization.avatar_url,
         "personal": organization.personal_of is not None,
-        "createdAt": _moment(organization.created_at),
+        "createdAt": iso(organization.created_at),
         **({} if role is None else {"role": role.value}),
     }
 
@@ -187,12 +186,8 @@ def _shown_member(member: OrganizationMember) -> dict[str, object]:
         "userId": member.user_id,
         "role": member.role.value,
         "accessAllProjects": member.access_all_projects,
-        "createdAt": _moment(member.created_at),
+        "createdAt": iso(member.created_at),
     }
-
-
-def _moment(value: datetime) -> str:
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _ONE = "/organizations/{organization}"

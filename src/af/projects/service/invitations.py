@@ -10,7 +10,7 @@ from datetime import timedelta
 from af import auth
 from af.core import audit, events, ids, limits, messages
 from af.core.context import SYSTEM, ActorKind, Context
-from af.core.errors import Error, Forbidden, InvalidInput
+from af.core.errors import Error, Forbidden
 from af.core.ids import InvitationId, OrganizationId, UserId
 from af.core.messages import addresses, outbox
 from af.projects import rules, store
@@ -332,8 +332,7 @@ def _hash(secret: str) -> str:
 
 
 def _cursor(after: str | None) -> InvitationId | None:
-    if after is not None and not ids.is_id(ids.INVITATION, after):
-        raise InvalidInput("after must be the endCursor of a page.", field="after")
+    ids.check_cursor(ids.INVITATION, after)
     return InvitationId(after) if after else None
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from af import auth
 from af.core import events, ids
 from af.core.context import Context
-from af.core.errors import InvalidInput
 from af.core.ids import ProjectId, UserId
 from af.projects import rules, store
 from af.projects.errors import AlreadyMember, LastOwner, MemberNotFound, TooManyMembers
@@ -22,8 +21,7 @@ async def list_members(
 ) -> list[Member]:
     """A page of members in the order of user ids; ``after`` is the last user id of the page before."""
     project = await authorize(ctx, "members:read", project_id=project_id)
-    if after is not None and not ids.is_id(ids.USER, after):
-        raise InvalidInput("after must be the endCursor of a page.", field="after")
+    ids.check_cursor(ids.USER, after)
     limit = max(1, min(first, PAGE_MAX + 1))
     async with ctx.reading() as connection:
         return await store.members.members_of(

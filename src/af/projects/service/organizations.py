@@ -8,7 +8,7 @@ from dataclasses import replace
 from af import auth
 from af.core import audit, ids
 from af.core.context import SYSTEM, ActorKind, Context
-from af.core.errors import Forbidden, InvalidInput
+from af.core.errors import Forbidden
 from af.core.ids import OrganizationId, UserId
 from af.projects import rules, store
 from af.projects.errors import (
@@ -108,8 +108,7 @@ async def list_organizations(
     user_id = ctx.actor.user_id
     if user_id is None:
         raise Forbidden("Only a user has organizations.")
-    if after is not None and not ids.is_id(ids.ORGANIZATION, after):
-        raise InvalidInput("after must be the endCursor of a page.", field="after")
+    ids.check_cursor(ids.ORGANIZATION, after)
     if ctx.actor.project_id is not None:
         return []
     await _home_of_people(ctx, user_id)

@@ -27,8 +27,7 @@ async def list_places(
 ) -> list[OrganizationMember]:
     """A page of members in the order of user ids; ``after`` is the last user id of the page before."""
     organization = await authorize_organization(ctx, "members:read", organization_id=organization_id)
-    if after is not None and not ids.is_id(ids.USER, after):
-        raise InvalidInput("after must be the endCursor of a page.", field="after")
+    ids.check_cursor(ids.USER, after)
     async with ctx.reading() as connection:
         return await store.organizations.members_of(
             connection,

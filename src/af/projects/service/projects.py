@@ -8,7 +8,7 @@ from dataclasses import replace
 from af import auth
 from af.core import events, ids
 from af.core.context import ActorKind, Context
-from af.core.errors import Forbidden, InvalidInput, Unauthenticated
+from af.core.errors import Forbidden, Unauthenticated
 from af.core.ids import OrganizationId, ProjectId, UserId
 from af.projects import rules, store
 from af.projects.errors import OrganizationNotFound, ProjectSlugTaken, TooManyProjects
@@ -93,8 +93,7 @@ async def list_projects(
     auth.require_scope(ctx.actor.scopes, "projects:read")
     if ctx.actor.user_id is None:
         raise Forbidden("Only a user has projects.")
-    if after is not None and not ids.is_id(ids.PROJECT, after):
-        raise InvalidInput("after must be the endCursor of a page.", field="after")
+    ids.check_cursor(ids.PROJECT, after)
     limit = max(1, min(first, PAGE_MAX + 1))
     async with ctx.reading() as connection:
         return await store.access.projects_of(
