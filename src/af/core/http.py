@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from af.core.context import in_transaction
 from af.core.errors import InvalidInput, Timeout, TooLarge, Upstream
 
+if TYPE_CHECKING:
+    import aiohttp
+
 REDIRECTS_MAX = 5
 BODY_BYTES_MAX = 16 << 20
+_PIECE_BYTES = 1 << 16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
 """The only headers that follow a redirect to another origin: any other may be a secret."""
@@ -63,6 +68,18 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A response whose body is still on its way. ``pieces`` ends with the body.
+
+    :raises TooLarge, Timeout, Upstream: (from ``pieces``)
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
 
 
 def is_loopback(host: str) -> bool:
@@ -133,9 +150,57 @@ class Client:
             raise Timeout(f"{_shown(url)} did not answer within {timeout_seconds:g} s.") from error
         raise Upstream(f"{_shown(url)} redirects more than {REDIRECTS_MAX} times.")
 
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | AsyncIterable[bytes] | None = None,
+        limit_bytes: int,
+        timeout_seconds: float = 30.0,
+        idle_seconds: float = 30.0,
+        allow_private: bool = False,
+    ) -> AsyncIterator[Stream]:
+        """One exchange for bodies that do not fit in memory, in either direction. A redirect is a reply: only the
+        caller knows whether a body may travel on. ``timeout_seconds`` is the time until the head of the answer, sending
+        the body included; ``idle_seconds`` the longest wait for a piece of the answer. How long the answer may take in
+        all is the caller's.
+
+        :raises AddressRefused, Timeout, Upstream: as `request`.
+        """
+        assert not in_transaction(), "no network call inside a database transaction (STYLE.md)"
+        sent = {"Accept-Encoding": "identity", **(headers or {})}
+        async with self._session(url, allow_private) as session:
+            opening = session.request(method, url, headers=sent, data=body, allow_redirects=False)
+            with _as_ours(url):
+                try:
+                    async with asyncio.timeout(timeout_seconds):
+                        response = await opening
+                except TimeoutError as error:
+                    raise Timeout(f"{_shown(url)} did not answer within {timeout_seconds:g} s.") from error
+            async with response:
+                lowered = {name.lower(): value for name, value in response.headers.items()}
+                yield Stream(response.status, lowered, _pieces(response, url, limit_bytes, idle_seconds))
+
     async def _once(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit_bytes: int, allow_private: bool
     ) -> Reply:
+        async with self._session(url, allow_private) as session:
+            with _as_ours(url):
+                async with session.request(method, url, headers=headers, data=body, allow_redirects=False) as response:
+                    received = bytearray()
+                    async for piece in response.content.iter_chunked(_PIECE_BYTES):
+                        received += piece
+                        if len(received) > limit_bytes:
+                            raise TooLarge(f"The answer of {_shown(url)} is larger than {limit_bytes} bytes.")
+                    lowered = {name.lower(): value for name, value in response.headers.items()}
+                    return Reply(response.status, lowered, bytes(received), url)
+
+    @asynccontextmanager
+    async def _session(self, url: str, allow_private: bool) -> AsyncIterator[aiohttp.ClientSession]:
+        """A session that can connect to nothing but the checked addresses of ``url``."""
         import aiohttp
 
         parts = _checked_url(url, allow_private)
@@ -147,27 +212,14 @@ class Client:
             use_dns_cache=False,
             force_close=True,
         )
-        session = aiohttp.ClientSession(
+        async with aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the caller's covers it all
             auto_decompress=False,  # a bomb counts as what came over the wire
             trust_env=False,  # a proxy would look the name up again
             cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        try:
-            async with (
-                session,
-                session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
-            ):
-                received = bytearray()
-                async for piece in response.content.iter_chunked(1 << 16):
-                    received += piece
-                    if len(received) > limit_bytes:
-                        raise TooLarge(f"The answer of {_shown(url)} is larger than {limit_bytes} bytes.")
-                lowered = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status, lowered, bytes(received), url)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Upstream(f"{_shown(url)} could not be reached.", detail=str(error)) from error
+        ) as session:
+            yield session
 
     async def _addresses(self, parts: SplitResult, allow_private: bool) -> list[str]:
         host = parts.hostname
@@ -192,6 +244,38 @@ class Client:
         if not addresses:
             raise Upstream(f"The name {host} has no address.")
         return addresses
+
+
+@contextmanager
+def _as_ours(url: str) -> Iterator[None]:
+    """aiohttp's complaints as `Upstream`."""
+    import aiohttp
+
+    try:
+        yield
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        if isinstance(error, TimeoutError):
+            raise  # whose deadline it is, its owner says
+        raise Upstream(f"{_shown(url)} could not be reached.", detail=str(error)) from error
+
+
+async def _pieces(
+    response: aiohttp.ClientResponse, url: str, limit_bytes: int, idle_seconds: float
+) -> AsyncIterator[bytes]:
+    received = 0
+    while True:
+        with _as_ours(url):
+            try:
+                async with asyncio.timeout(idle_seconds):
+                    piece = await response.content.read(_PIECE_BYTES)
+            except TimeoutError as error:
+                raise Timeout(f"{_shown(url)} sent nothing for {idle_seconds:g} s.") from error
+        if not piece:
+            return
+        received += len(piece)
+        if received > limit_bytes:
+            raise TooLarge(f"The answer of {_shown(url)} is larger than {limit_bytes} bytes.")
+        yield piece
 
 
 class _Fixed:
