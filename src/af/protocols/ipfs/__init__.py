@@ -11,5 +11,8 @@ CIDs are those that Kubo makes with the same import profile (`unixfs.PROFILES`).
     export     read: resolve paths, list, read ranges, walk
     hamt       the sharded-directory layout the two share
     car        CAR archives, written and read as a stream
+    ipns       IPNS names and signed records
+    peerkeys   the libp2p keys that sign them, in Kubo's export formats
+    messages   the protobuf messages of the two
     paths      which file names we accept
 """

@@ -36,7 +36,15 @@ class InvalidCar(IpfsError):
 
 
 class InvalidName(IpfsError):
-    """A file or directory name we do not accept."""
+    """A file or directory name we do not accept, or a text that is no IPNS name."""
+
+
+class InvalidKey(IpfsError):
+    """Not a libp2p key, or one of a type or size we do not accept. The message never shows the key."""
+
+
+class InvalidRecord(IpfsError):
+    """Not an IPNS record of that name: malformed, too large, forged, or only of version 1."""
 
 
 class PathConflict(IpfsError):
