@@ -89,7 +89,35 @@ class Settings:
 
     # Content
     block_backend: str = setting("segments", "AF_BLOCK_BACKEND", "Block store.", kinds.one_of("segments", "kubo"))
-    kubo_rpc_url: str = setting("", "AF_KUBO_RPC_URL", "Kubo RPC address, e.g. http://127.0.0.1:5001.")
+    kubo: bool = setting(
+        False, "AF_KUBO", "Run a Kubo node beside the platform (af up --kubo), which gets public content.", kinds.flag
+    )
+    kubo_binary: str = setting("", "AF_KUBO_BINARY", "Its program; empty means ipfs on PATH.")
+    kubo_network: str = setting(
+        "public",
+        "AF_KUBO_NETWORK",
+        "Whom it talks to: the public IPFS network, or nobody but AF_KUBO_PEERS and who connects to it.",
+        kinds.one_of("public", "peers"),
+    )
+    kubo_peers: str = setting(
+        "",
+        "AF_KUBO_PEERS",
+        "Nodes it stays connected to: /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo…, with commas.",
+        kinds.peers,
+    )
+    kubo_swarm_host: str = setting(
+        "", "AF_KUBO_SWARM_HOST", "IP address on which other nodes reach it; empty means all.", kinds.ip_address
+    )
+    kubo_swarm_port: int = setting(
+        4001,
+        "AF_KUBO_SWARM_PORT",
+        "Port on which other nodes reach it (TCP and UDP); 0 picks a free one.",
+        kinds.integer(0, 65535),
+    )
+    kubo_rpc_url: str = setting(
+        "", "AF_KUBO_RPC_URL", "RPC address of a Kubo node elsewhere, e.g. http://127.0.0.1:5001.", kinds.http_url
+    )
+    kubo_rpc_token: str = setting("", "AF_KUBO_RPC_TOKEN", "Sent to it as Bearer (API.Authorizations).", secret=True)
     segment_bytes: int = setting(
         512 << 20,
         "AF_SEGMENT_BYTES",
@@ -121,6 +149,39 @@ class Settings:
         "AF_COLLECT_GRACE_SECONDS",
         "Age below which unreachable blocks are kept.",
         kinds.integer(0, 31_536_000),
+    )
+
+    # Pinning and retrieval
+    pin_bytes_max: int = setting(
+        100 << 30,
+        "AF_PIN_BYTES_MAX",
+        "What one project may keep by pins when it asks for another one to be fetched.",
+        kinds.integer(0, 1 << 50),
+    )
+    retrieval_gateways: str = setting(
+        "",
+        "AF_RETRIEVAL_GATEWAYS",
+        "Trustless gateways that content is fetched from for pin requests: https://trustless-gateway.link, …; asked in "
+        "this order, after what a pin names itself. May be private addresses.",
+        kinds.origins,
+    )
+    private_origins: str = setting(
+        "",
+        "AF_PRIVATE_ORIGINS",
+        "Gateways on private addresses that a pin may name as origins: http://10.0.0.5:8080, ….",
+        kinds.origins,
+    )
+    retrieval_patience_seconds: float = setting(
+        60.0,
+        "AF_RETRIEVAL_PATIENCE_SECONDS",
+        "A pin request fails when no block came for so long.",
+        kinds.number(1, 86_400),
+    )
+    retrieval_seconds_max: int = setting(
+        3600,
+        "AF_RETRIEVAL_SECONDS_MAX",
+        "Longest time that a pin request may take in all.",
+        kinds.integer(1, 7 * 86_400),
     )
 
     # Gateway

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from af.core.errors import Conflict, InvalidInput, NotFound, TooLarge, Unavailable, Upstream
+from af.core.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    TooLarge,
+    Unavailable,
+    Upstream,
+)
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 
@@ -196,3 +205,115 @@ class StoreBusy(Conflict):
     number = 3016
     retryable = True
     explain = "Another garbage collection or scrub is running on this store. Wait for it to end."
+
+
+class PinRequestNotFound(NotFound):
+    """The project made no such pin request."""
+
+    code = "pin_request_not_found"
+    number = 3040
+    explain = "No pin request of your project has this id: it was removed or replaced. `af pins list` shows those left."
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"There is no pin request {request_id[:80]}.")
+
+
+class InvalidPinRequest(InvalidInput):
+    """A pin, or a question for pins, that does not follow the Pinning Service API."""
+
+    code = "invalid_pin_request"
+    number = 3041
+    explain = (
+        "The pin object or the filter does not follow the IPFS Pinning Service API 1.0.0: a name has at most 255 "
+        "characters, there are at most 20 origins, meta holds texts, status is queued, pinning, pinned or failed."
+    )
+
+
+class PinQuotaExceeded(QuotaExceeded):
+    """The project keeps as much as it may, or would with this."""
+
+    code = "pin_quota_exceeded"
+    number = 3042
+    explain = "Your project keeps as much as AF_PIN_BYTES_MAX allows. Remove pins, or have the operator raise it."
+
+
+class TooManyPinRequests(RateLimited):
+    """Too many pin requests of one project wait or are kept."""
+
+    code = "too_many_pin_requests"
+    number = 3043
+    retryable = False
+    explain = "Your project has too many pin requests that wait, or too many in all. Wait, or remove some."
+
+
+class RetrievalFailed(Upstream):
+    """No source gave what was asked for."""
+
+    code = "retrieval_failed"
+    number = 3044
+    retryable = False  # every source was asked several times
+    explain = (
+        "A block of the content came from none of the sources: the project's own blocks, the Kubo node at "
+        "AF_KUBO_RPC_URL, the pin's origins, the gateways of AF_RETRIEVAL_GATEWAYS. The message says what each answered."
+    )
+
+
+class RetrievalTooSlow(Upstream):
+    """The content did not come within its time."""
+
+    code = "retrieval_too_slow"
+    number = 3045
+    retryable = False
+    explain = "The content took longer than AF_RETRIEVAL_SECONDS_MAX. What came stays for a while: ask again to go on."
+
+
+class PinRequestGone(Conflict):
+    """The pin request was removed while it was worked on."""
+
+    code = "pin_request_gone"
+    number = 3046
+    explain = "The pin request was removed or replaced while its content was being fetched, so the work was ended."
+
+
+class KuboNotConfigured(Unavailable):
+    """There is no Kubo node to ask."""
+
+    code = "kubo_not_configured"
+    number = 3070
+    retryable = False
+    explain = (
+        "This needs a Kubo node, and none is configured. Start with `af up --kubo`, which runs one beside the platform, "
+        "or name one that runs elsewhere by AF_KUBO_RPC_URL (and AF_KUBO_RPC_TOKEN)."
+    )
+
+
+class KuboUnreachable(BlockServiceFailed):
+    """The node does not answer."""
+
+    code = "kubo_unreachable"
+    number = 3071
+    explain = (
+        "The Kubo node at AF_KUBO_RPC_URL does not answer. Start it (`ipfs daemon`), or check the address: it is that "
+        "of the RPC API (port 5001), not of the gateway. A node of `af up --kubo` is started again by itself; the log "
+        "says why it ended."
+    )
+
+
+class KuboRefused(BlockServiceFailed):
+    """The node answered that it cannot do this; the message quotes it."""
+
+    code = "kubo_refused"
+    number = 3072
+    explain = "The Kubo node answered with an error, which the message quotes. Its own log may say more."
+
+
+class KuboUnauthorized(BlockServiceFailed):
+    """The node wants other credentials."""
+
+    code = "kubo_unauthorized"
+    number = 3073
+    retryable = False
+    explain = (
+        "The Kubo node refuses our credentials. Set AF_KUBO_RPC_TOKEN to the secret of a bearer entry in its "
+        "configuration (API.Authorizations), with /api/v0 among its AllowedPaths."
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
-from af.core.ids import PinId, ProjectId
+from af.core.ids import PinId, PinRequestId, ProjectId
 from af.protocols.ipfs.cid import CID
 
 RootKind = Literal["deployment", "pin", "upload"]
@@ -115,3 +117,63 @@ class ScrubReport:
     blocks: int
     bytes: int
     corrupt: tuple[CID, ...] = field(default=())
+
+
+class PinState(StrEnum):
+    """Where a pin request stands (Pinning Service API, `Status`)."""
+
+    QUEUED = "queued"
+    PINNING = "pinning"
+    PINNED = "pinned"
+    FAILED = "failed"
+
+
+class TextMatch(StrEnum):
+    """How a name is compared (Pinning Service API, `TextMatchingStrategy`)."""
+
+    EXACT = "exact"
+    IEXACT = "iexact"
+    PARTIAL = "partial"
+    IPARTIAL = "ipartial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedPin:
+    """What somebody asks to be fetched and kept (Pinning Service API, `Pin`)."""
+
+    cid: CID
+    name: str = ""
+    origins: tuple[str, ...] = ()
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinRequest:
+    """A wish to fetch and keep content. ``created_at`` has whole milliseconds and no twin in its project: lists are
+    paged by it. ``reason`` says why the last attempt failed; ``blocks`` and ``bytes`` are what has come so far.
+    ``made_pin``: the project's pin of the CID is there because of requests, so it goes with the last of them."""
+
+    id: PinRequestId
+    project_id: ProjectId
+    pin: WantedPin
+    state: PinState
+    created_at: datetime
+    updated_at: datetime
+    reason: str = ""
+    blocks: int = 0
+    bytes: int = 0
+    made_pin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinFilter:
+    """Which pin requests a list shows; the newest first."""
+
+    cids: tuple[CID, ...] = ()
+    name: str | None = None
+    match: TextMatch = TextMatch.EXACT
+    states: tuple[PinState, ...] = (PinState.PINNED,)
+    before: datetime | None = None
+    after: datetime | None = None
+    meta: Mapping[str, str] = field(default_factory=dict)
+    limit: int = 10

@@ -1,4 +1,4 @@
-"""Pins, and the roots that keep content: every SQL statement that touches them."""
+"""Pins, and the roots that keep content: every SQL statement that touches them. Pin requests are in `requests`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from af.core.ids import PinId, ProjectId
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage.models import Pin, ProjectStats, RootKind
+from af.storage.store import requests as requests
 
 _REFS_AT_ONCE = 500  # below every SQLite's limit of variables
 

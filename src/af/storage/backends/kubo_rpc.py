@@ -1,0 +1,215 @@
+"""The RPC API of a Kubo node (https://docs.ipfs.tech/reference/kubo/rpc/), as far as the platform uses it.
+
+The one client for Kubo: blocks (`kubo.KuboStore`), copies of public content and IPNS records (`service.network`),
+content from other nodes (`service.retrieval`). The address is the operator's setting, so it may be private. What the
+node answers is checked by whoever stores it: a node is not trusted with hashes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from af.core.errors import Timeout, Upstream
+from af.core.http import Client, Reply
+from af.protocols.ipfs import car
+from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs.cid import CID
+from af.protocols.ipfs.errors import InvalidCid
+from af.storage.errors import KuboRefused, KuboUnauthorized, KuboUnreachable
+
+ANSWER_SECONDS = 60.0
+IMPORT_SECONDS = 3600.0
+"""For a CAR to be sent, taken in, and its root pinned (the node walks all of it)."""
+PROVIDE_SECONDS = 180.0
+"""A walk through the DHT commonly takes one to two minutes."""
+COLLECT_SECONDS = 1800.0
+_CALLS_MAX = 16
+_ANSWER_BYTES_MAX = 17 << 20
+_PINS_BYTES_MAX = 1 << 30
+_LINE_BYTES_MAX = 1 << 20
+_HEADER = 'Content-Disposition: form-data; name="{}"; filename="{}"\r\nContent-Type: application/octet-stream\r\n\r\n'
+_START_HINT = "Start the node, or correct AF_KUBO_RPC_URL (its RPC API, commonly port 5001)."
+Query = Sequence[tuple[str, str]]
+T = TypeVar("T")
+
+
+class _Named(msgspec.Struct, rename="pascal"):
+    """The fields of several answers; absent ones keep their defaults."""
+
+    version: str = ""
+    key: str = ""
+    message: str = ""
+    cid: str = ""
+    peers: list[msgspec.Raw] | None = None
+    repo_size: int = 0
+    storage_max: int = 0
+
+
+class _Node(msgspec.Struct):
+    id: str = msgspec.field(name="ID")
+    agent: str = msgspec.field(name="AgentVersion", default="")
+    addresses: list[str] | None = msgspec.field(name="Addresses", default=None)
+
+
+class _Link(msgspec.Struct):
+    target: str = msgspec.field(name="/")
+
+
+class _Root(msgspec.Struct):
+    cid: _Link = msgspec.field(name="Cid")
+    error: str = msgspec.field(name="PinErrorMsg", default="")
+
+
+class _Imported(msgspec.Struct):
+    """One line of ``dag/import``: a root that was pinned or not, or figures, or an error in the middle."""
+
+    root: _Root | None = msgspec.field(name="Root", default=None)
+    message: str = msgspec.field(name="Message", default="")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """Who the node is. ``addresses`` end in ``/p2p/<peer id>``; ``agent`` is such as ``kubo/0.40.1``."""
+
+    peer_id: str
+    agent: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryUse:
+    """Bytes that the node's repository takes, and may take before it collects garbage."""
+
+    bytes: int
+    bytes_max: int
+
+
+class KuboRpc:
+    """A node's RPC API at ``url`` (``http://host:port``, a path before ``/api/v0`` is kept). Bounded to 16 calls at a
+    time, imports and exports apart.
+
+    :raises KuboUnreachable: no answer. :raises KuboUnauthorized: it wants other credentials.
+    :raises KuboRefused: it answered with an error. (All are `BlockServiceFailed`.)
+    """
+
+    def __init__(self, url: str, client: Client, *, token: str = "") -> None:
+        self.url = url.rstrip("/")
+        self._client = client
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._calls = asyncio.Semaphore(_CALLS_MAX)
+
+    # The node
+
+    async def version(self, *, timeout_seconds: float = ANSWER_SECONDS) -> str:
+        """Such as ``0.40.1``."""
+        reply = await self._call("version", (), timeout_seconds=timeout_seconds)
+        return _decoded("version", reply.body, _Named).version
+
+    async def identity(self) -> NodeIdentity:
+        found = _decoded("id", (await self._call("id", ())).body, _Node)
+        return NodeIdentity(found.id, found.agent, tuple(found.addresses or ()))
+
+    async def peers(self, *, timeout_seconds: float = ANSWER_SECONDS) -> int:
+        """How many nodes it is connected to."""
+        reply = await self._call("swarm/peers", (), timeout_seconds=timeout_seconds)
+        return len(_decoded("swarm/peers", reply.body, _Named).peers or ())
+
+    async def connect(self, address: str) -> None:
+        """Connect the node to another: ``/ip4/…/tcp/…/p2p/<peer id>``."""
+        await self._call("swarm/connect", [("arg", address)])
+
+    async def repository(self) -> RepositoryUse:
+        reply = await self._call("repo/stat", [("size-only", "true")])
+        found = _decoded("repo/stat", reply.body, _Named)
+        return RepositoryUse(bytes=found.repo_size, bytes_max=found.storage_max)
+
+    async def collect_garbage(self) -> None:
+        """Remove every block that is not pinned there, whoever put it. For a node that is ours alone."""
+        await self._call("repo/gc", [("silent", "true")], timeout_seconds=COLLECT_SECONDS)
+
+    # Whole DAGs
+
+    async def import_car(self, parts: AsyncIterable[bytes], *, pin: bool = True) -> tuple[CID, ...]:
+        """Send a CAR of any length; with ``pin`` its roots are then pinned with all that is below them. Returns the
+        roots that the node named (those it pinned)."""
+        boundary = secrets.token_hex(16)
+        query = [("pin-roots", str(pin).lower()), ("allow-big-block", "true"), ("silent", "false")]
+        async with self._exchange(
+            "dag/import",
+            query,
+            body=_multipart(parts, boundary, "root.car"),
+            content_type=f"multipart/form-data; boundary={boundary}",
+            limit_bytes=_ANSWER_BYTES_MAX,
+            timeout_seconds=IMPORT_SECONDS,
+        ) as pieces:
+            lines = [_decoded("dag/import", line, _Imported) async for line in _lines(pieces)]
+        for line in lines:
+            refusal = line.message or (line.root.error if line.root else "")
+            if refusal:
+                raise KuboRefused(f"The Kubo node did not keep the content: {refusal[:300]}.")
+        return tuple(_parsed("dag/import", line.root.cid.target) for line in lines if line.root)
+
+    def dag_export(self, cid: CID, *, limit_bytes: int, idle_seconds: float = ANSWER_SECONDS) -> _Exchange:
+        """``async with rpc.dag_export(cid, …) as pieces:`` the DAG as a CARv1, from the network if need be. A node that
+        fails in the middle ends the CAR early and at a border of blocks: check that everything is there."""
+        query = [("arg", cids.to_text(cid)), ("progress", "false")]
+        return self._exchange("dag/export", query, limit_bytes=limit_bytes, timeout_seconds=idle_seconds)
+
+    async def pin_add(self, cid: CID, *, timeout_seconds: float = IMPORT_SECONDS) -> None:
+        """Pin with all that is below, fetching what the node lacks."""
+        await self._call("pin/add", [("arg", cids.to_text(cid))], timeout_seconds=timeout_seconds)
+
+    async def pin_rm(self, cid: CID) -> bool:
+        """Whether it was pinned."""
+        reply = await self._call("pin/rm", [("arg", cids.to_text(cid))], expected=b"not pinned")
+        return reply.status == 200
+
+    async def is_pinned(self, cid: CID) -> bool:
+        """Whether it is pinned with all that is below."""
+        query = [("arg", cids.to_text(cid)), ("type", "recursive")]
+        return (await self._call("pin/ls", query, expected=b"is not pinned")).status == 200
+
+    async def pins(self) -> AsyncIterator[CID]:
+        """All that is pinned with what is below."""
+        query = [("type", "recursive"), ("stream", "true"), ("quiet", "true")]
+        async with self._exchange("pin/ls", query, limit_bytes=_PINS_BYTES_MAX) as pieces:
+            async for line in _lines(pieces):
+                found = _decoded("pin/ls", line, _Named)
+                if found.message:
+                    raise KuboRefused(f"The Kubo node could not list its pins: {found.message[:300]}.")
+                yield _parsed("pin/ls", found.cid)
+
+    async def provide(self, cid: CID) -> None:
+        """Announce to the routing system that the node has this. :raises KuboRefused: also when nobody is connected."""
+        await self._call("routing/provide", [("arg", cids.to_text(cid))], timeout_seconds=PROVIDE_SECONDS)
+
+    async def put_ipns_record(self, name: str, record: bytes) -> None:
+        """Publish a record that was made elsewhere. ``name`` is an IPNS name as text. Without a network the node keeps
+        it for itself."""
+        boundary = secrets.token_hex(16)
+        await self._call(
+            "routing/put",
+            [("arg", f"/ipns/{name}"), ("allow-offline", "true")],
+            body=_part(boundary, "record") + record + _end(boundary),
+            content_type=f"multipart/form-data; boundary={boundary}",
+            timeout_seconds=PROVIDE_SECONDS,
+        )
+
+    # Blocks
+
+    async def block_get(
+        self, cid: CID, *, offline: bool = True, timeout_seconds: float = ANSWER_SECONDS
+    ) -> bytes | None:
+        """The block's bytes (not checked), or `None` if the node does not have it. ``offline=False`` asks the network,
+        too, for ``timeout_seconds`` at most: `KuboUnreachable` then."""
+        query = [("arg", cids.to_text(cid)), ("offline", str(offline).lower())]
+        reply = await self._call("block/get", query, timeout_seconds=timeout_seconds, expected=b"not f")
+        return reply.body if reply.status == 200 else None
