@@ -213,7 +213,6 @@ def test_a_limited_token_makes_no_session(platform: Running) -> None:
     assert "errors" in Client(platform.port, token=weak).graphql("mutation{createLoginLink{url}}")
 
 
-@pytest.mark.xfail(strict=True, reason="auth/service/sessions.py:140 create_login_link: a link counts as a fresh proof")
 def test_an_access_token_is_no_proof_of_who_somebody_is(platform: Running) -> None:
     """Whoever stole an unlimited token makes a login link of it, and would be taken for somebody who just signed in:
     they could add a way in of their own, remove the others, and stay when the token is revoked."""

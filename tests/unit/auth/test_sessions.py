@@ -55,6 +55,21 @@ async def test_a_link_signs_in_once_by_post_only(ada: Context, client: AsgiClien
     assert "set-cookie" not in again.headers
 
 
+async def test_only_the_platforms_own_link_proves_who_somebody_is(
+    ada: Context, system: Context, client: AsgiClient
+) -> None:
+    """Whoever has a token has a token; the account's ways in are for its person."""
+    assert ada.actor.user_id is not None
+    wanted = {"method": "email", "email": "new@example.org"}
+    for text, status in ((await link(ada), 403), (await auth.create_login_link(system, ada.actor.user_id), 200)):
+        browser = client.as_cookie(cookie_of(await redeem(client, text)), HERE)
+        assert (await browser.get("/account")).status == 200
+        assert (await browser.post("/account/methods/link", wanted)).status == status
+    weak = await link(ada)
+    assert (await redeem(client, weak[1:])).status == 401, "the mark belongs to the secret"
+    assert (await redeem(client, weak)).status == 303
+
+
 async def test_of_two_at_the_same_time_one_gets_in(ada: Context) -> None:
     token = await link(ada)
     done = await asyncio.gather(*(auth.redeem_login_link(ada, token) for _ in range(5)), return_exceptions=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from af.auth import rules, store
 from af.auth.errors import LinkUsed, SessionNotFound, TokenPowerExceeded, UserNotFound
@@ -23,6 +23,9 @@ from af.core.ids import SessionId, UserId
 SESSIONS_SHOWN_MAX = 200
 _SECRET_BYTES = 32
 _SECRET_LENGTH = 43  # of 32 bytes in base64url without padding
+_WEAK = "w"
+"""Before the secret of a link that a credential made; the hash covers it, so nobody can take it off."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 USER_AGENT_MAX = 300
 
 
@@ -33,7 +36,7 @@ async def open_session(
 
     Its id and secret are new, whatever the request came with, so that nobody can be given a session in advance. For
     the services that check proofs; not reachable from an edge by itself. ``authenticated_at`` is when they proved it,
-    if that was earlier (a browser that lets in a device). :raises Forbidden: a service account.
+    if that was earlier (a browser that lets in a device) or never. :raises Forbidden: a service account.
     """
     if user.kind is not UserKind.PERSON:
         raise Forbidden("A service account has tokens, but no sessions.")
@@ -140,7 +143,8 @@ def _chain(user_id: UserId) -> str:
 async def create_login_link(ctx: Context, user_id: UserId) -> str:
     """The secret of a link that signs ``user_id`` in once, within AF_LOGIN_LINK_SECONDS; `login_url` makes the link.
 
-    For the platform itself, and for a user's own credential if it is not limited: a session can do everything.
+    For the platform itself, and for a user's own credential if it is not limited. A link that a credential made shows
+    who has the credential, not who somebody is: what needs a recent sign-in (`require_recent`) needs one after it, too.
 
     :raises TokenPowerExceeded: the caller's token is limited. :raises Forbidden: the link would be somebody else's.
     """
@@ -150,7 +154,8 @@ async def create_login_link(ctx: Context, user_id: UserId) -> str:
             raise Forbidden("A login link can only be made for yourself.")
         if ctx.actor.scopes is not None or ctx.actor.project_id is not None:
             raise TokenPowerExceeded("A limited token cannot make a login link: a session can do everything.")
-    text = secrets.token_urlsafe(_SECRET_BYTES)
+    weak = "" if ctx.actor.kind is ActorKind.SYSTEM else _WEAK
+    text = weak + secrets.token_urlsafe(_SECRET_BYTES)
     expires_at = ctx.now + timedelta(seconds=ctx.settings.login_link_seconds)
     async with ctx.transaction() as tx:
         user = (await store.users.users_by_id(tx, [user_id])).get(user_id)
@@ -172,14 +177,16 @@ async def redeem_login_link(ctx: Context, text: str) -> CreatedSession:
 
     Anyone may ask: the secret is the right. :raises LinkUsed: unknown, used or expired.
     """
-    if len(text) != _SECRET_LENGTH:
+    weak = len(text) == len(_WEAK) + _SECRET_LENGTH and text.startswith(_WEAK)
+    if len(text) != _SECRET_LENGTH and not weak:
         raise LinkUsed("This login link does not work: it is not complete.")
+    proven_at = _NEVER if weak else None
     created = None
     async with ctx.transaction() as tx:
         user_id = await store.sessions.take_login_link(tx, rules.digest(text), ctx.now)
         if user_id is not None:
             user = (await store.users.users_by_id(tx, [user_id]))[user_id]
-            created = await open_session(ctx, user, kind=SessionKind.BROWSER, method="link")
+            created = await open_session(ctx, user, kind=SessionKind.BROWSER, method="link", authenticated_at=proven_at)
     if created is None:  # outside the transaction, so that an expired link stays deleted
         raise LinkUsed(
             "This login link was used already, or its time is over.", hint="A start of the platform prints a new one."
