@@ -26,7 +26,7 @@ async def _restore(ctx: Context, _rebuilding: str) -> None:
 
 
 async def _find_rebuilt(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
-    rebuilding = service.rights_to_restore(ctx)
+    rebuilding = await service.rights_to_restore(ctx)
     return [(f"{_RESTORE}:{rebuilding}", (rebuilding,))] if rebuilding else []
 
 

@@ -371,9 +371,9 @@ async def test_rights_are_restored_from_the_roots(
         connection.execute("DELETE FROM owners")
         connection.execute("UPDATE blocks SET public = 0")
 
-    assert storage.rights_to_restore(system)
+    assert await storage.rights_to_restore(system)
     assert await storage.restore_visibility(system) == 2
-    assert not storage.rights_to_restore(system)
+    assert not await storage.rights_to_restore(system)
     assert await blocks.get(site.root, public_only=True) == site.blocks[site.root]
     assert await storage.missing(stranger, other_project_id, list(private.blocks)) == []
     assert await storage.missing(owner, project_id, list(private.blocks)) == list(private.blocks)

@@ -113,11 +113,11 @@ async def test_a_lost_index_is_made_again_equal(tmp_path: Path, clock: FixedCloc
     store = opened(tmp_path, clock)
     assert rows(tmp_path) == before
     await assert_all(store, stored)
-    assert store.rebuilt, "who may see what is not in the segments"
+    assert await store.rebuilt(), "who may see what is not in the segments"
     assert len(await store.missing([cid for cid, _ in stored], scope=ADA)) == 30
     await store.publish([cid for cid, _ in stored], scope=ADA)
     await store.restored()
-    assert not store.rebuilt
+    assert not await store.rebuilt()
     assert await store.missing([cid for cid, _ in stored], scope=ADA) == []
     await store.close()
 

@@ -25,8 +25,7 @@ class BlockStore(Protocol):
     :raises StorageFull, StoreFailed: from every writing method
     """
 
-    @property
-    def rebuilt(self) -> str:
+    async def rebuilt(self) -> str:
         """Not empty after the index was made anew from the blocks: it then does not know who may see what until the
         owner has told it (`publish`) and calls `restored`. The text differs between rebuildings. Cheap."""
         ...

@@ -2,8 +2,9 @@
 
 Kubo keeps the bytes; who may see them and when they were last wanted is in the same SQLite index that the segment store
 has. Kubo's own garbage collection must be off (it is by default): blocks are not pinned there one by one. Kubo's
-datastore must be ``sync: true`` (the default too) for puts to be durable. The node may hold other blocks; they are
-never shown. Kubo finds blocks by multihash, whatever the codec in the CID.
+datastore must be ``sync: true`` for puts to be durable. The node may hold other blocks; they are never shown. It must
+not be reachable for other nodes (`ipfs daemon --offline`): it would give private blocks to whoever knows their CIDs.
+Kubo finds blocks by multihash, whatever the codec in the CID.
 """
 
 from __future__ import annotations
@@ -11,24 +12,20 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlencode
-
-import msgspec
 
 from af.core.clock import Clock
-from af.core.http import Client, Reply
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import varint
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.errors import UnsupportedHash
 from af.storage.backends import Progress, Reachable
 from af.storage.backends.index import BlockIndex, Claim, Placement
+from af.storage.backends.kubo_rpc import KuboRpc
 from af.storage.backends.sweep import Sweep, only_one
 from af.storage.errors import BlockCorrupt, BlockMissing, BlockServiceFailed
 from af.storage.models import BlockStats, ScrubReport, Swept
@@ -38,34 +35,22 @@ _CODECS = (cids.DAG_PB, cids.RAW, cids.DAG_CBOR, cids.DAG_JSON)
 _REQUEST_BYTES = 8 << 20
 _REQUEST_BLOCKS = 1000
 _REMOVED_AT_ONCE = 100  # CIDs go in the address
-_CALLS_MAX = 16
-_BLOCK_BYTES_MAX = 17 << 20
-_TIMEOUT_SECONDS = 60.0
 _PROGRESS_BLOCKS = 200
 T = TypeVar("T")
 
 
-class _Key(msgspec.Struct):
-    key: str = msgspec.field(name="Key")
-
-
 class KuboStore:
-    """A `BlockStore` over the node at ``rpc_url``; the index lives in ``directory``."""
+    """A `BlockStore` over the node behind ``rpc``; the index lives in ``directory``."""
 
-    def __init__(
-        self, directory: Path, *, rpc_url: str, client: Client, clock: Clock, touch_slack_seconds: float = 0.0
-    ) -> None:
+    def __init__(self, directory: Path, *, rpc: KuboRpc, clock: Clock, touch_slack_seconds: float = 0.0) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._directory = directory
         self._index = BlockIndex(directory / "index.sqlite")
-        self._client = client
-        self._api = rpc_url.rstrip("/") + "/api/v0"
+        self._rpc = rpc
         self._clock = clock
         self._slack = int(touch_slack_seconds * 1000)
-        self._calls = asyncio.Semaphore(_CALLS_MAX)
 
-    @property
-    def rebuilt(self) -> str:
+    async def rebuilt(self) -> str:
         return ""  # a lost index is not rebuilt: the node's blocks do not say which of them are ours
 
     def peek(self, cid: CID, *, public_only: bool = False) -> bytes | None:
@@ -165,51 +150,18 @@ class KuboStore:
     # The node
 
     async def _fetch(self, cid: CID) -> bytes | None:
-        reply = await self._call("block/get", [("arg", cids.to_text(cid)), ("offline", "true")])
-        if reply.status == 200:
-            return reply.body
-        if b"not found" in reply.body or b"could not find" in reply.body:
-            return None
-        raise _failed("block/get", reply)
+        return await self._rpc.block_get(cid)
 
     async def _send(self, function: str, blocks: dict[CID, bytes]) -> None:
         """Put blocks with one hash function, and check that the node made the same multihashes of them."""
-        boundary = secrets.token_hex(16)
-        parts = []
-        for data in blocks.values():
-            head = 'Content-Disposition: form-data; name="file"; filename="b"\r\nContent-Type: application/octet-stream'
-            parts += [f"--{boundary}\r\n{head}\r\n\r\n".encode(), data, b"\r\n"]
-        body = b"".join((*parts, f"--{boundary}--\r\n".encode()))
-        query = [("cid-codec", "raw"), ("mhtype", function), ("allow-big-block", "true"), ("pin", "false")]
-        reply = await self._call("block/put", query, body, f"multipart/form-data; boundary={boundary}")
-        if reply.status != 200:
-            raise _failed("block/put", reply)
-        keys = [msgspec.json.decode(line, type=_Key).key for line in reply.body.splitlines() if line]
-        if [cids.multihash(cids.parse(key)) for key in keys] != [cids.multihash(cid) for cid in blocks]:
-            raise BlockServiceFailed("The Kubo node stored other blocks than it was sent.", detail=f"{len(keys)} keys")
+        made = await self._rpc.block_put(list(blocks.values()), function=function)
+        if [cids.multihash(key) for key in made] != [cids.multihash(cid) for cid in blocks]:
+            raise BlockServiceFailed("The Kubo node stored other blocks than it was sent.", detail=f"{len(made)} keys")
 
     async def _remove(self, removed: Sequence[CID]) -> None:
         unused = [cid for cid in removed if not any(self._index.locate(twin) for twin in _twins(cid))]
         for start in range(0, len(unused), _REMOVED_AT_ONCE):
-            batch = unused[start : start + _REMOVED_AT_ONCE]
-            query = [("force", "true"), ("quiet", "true"), *(("arg", cids.to_text(cid)) for cid in batch)]
-            reply = await self._call("block/rm", query)
-            if reply.status != 200:
-                raise _failed("block/rm", reply)
-
-    async def _call(
-        self, command: str, query: Sequence[tuple[str, str]], body: bytes | None = None, content_type: str = ""
-    ) -> Reply:
-        async with self._calls:
-            return await self._client.request(
-                "POST",
-                f"{self._api}/{command}?{urlencode(query)}",
-                headers={"Content-Type": content_type} if body is not None else None,
-                body=body,
-                limit_bytes=_BLOCK_BYTES_MAX,
-                timeout_seconds=_TIMEOUT_SECONDS,
-                allow_private=True,  # the address is the operator's setting
-            )
+            await self._rpc.block_rm(unused[start : start + _REMOVED_AT_ONCE])
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
@@ -270,9 +222,3 @@ def _matches(cid: CID, data: bytes) -> bool:
         return cids.verify(cid, data)
     except UnsupportedHash:
         return False
-
-
-def _failed(command: str, reply: Reply) -> BlockServiceFailed:
-    return BlockServiceFailed(
-        "The Kubo node refused.", detail=f"{command}: {reply.status} {reply.body[:300].decode('utf-8', 'replace')}"
-    )

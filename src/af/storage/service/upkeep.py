@@ -109,9 +109,9 @@ async def block_stats(ctx: Context) -> BlockStats:
     return await block_store(ctx).stats()
 
 
-def rights_to_restore(ctx: Context) -> str:
+async def rights_to_restore(ctx: Context) -> str:
     """Which rebuilding of the index still waits for `restore_visibility`; empty for none. For the worker."""
-    return block_store(ctx).rebuilt
+    return await block_store(ctx).rebuilt()
 
 
 async def restore_visibility(ctx: Context) -> int:
@@ -119,7 +119,7 @@ async def restore_visibility(ctx: Context) -> int:
     roots were told; 0 when there was nothing to do."""
     await projects.authorize_operator(ctx)
     blocks = block_store(ctx)
-    if not blocks.rebuilt:
+    if not await blocks.rebuilt():
         return 0
     told = 0
     async for root in roots(ctx):

@@ -95,8 +95,7 @@ class SegmentStore:
         self._waiting_lock = threading.Lock()
         self._places = asyncio.Semaphore(_PUTS_MAX)
 
-    @property
-    def rebuilt(self) -> str:
+    async def rebuilt(self) -> str:
         return self._index.fact(opening.REBUILT)
 
     # Reading
