@@ -16,6 +16,7 @@ from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage.backends import BlockStore
 from af.storage.backends.kubo import KuboStore
+from af.storage.backends.kubo_rpc import KuboRpc
 from af.storage.backends.segments import SegmentStore
 from af.storage.errors import BlockMissing, StoreBusy
 from tests.support import kubo
@@ -46,7 +47,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedCloc
         made = SegmentStore(tmp_path / "blocks", clock=clock, segment_bytes=1 << 20)
     else:
         node: kubo.KuboDaemon = request.getfixturevalue("kubo_node")
-        made = KuboStore(tmp_path / "blocks", rpc_url=node.api_url, client=Client(), clock=clock)
+        made = KuboStore(tmp_path / "blocks", rpc=KuboRpc(node.api_url, Client()), clock=clock)
     yield made
     await made.close()
 

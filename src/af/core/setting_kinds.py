@@ -3,6 +3,7 @@ into a value, or says by `ValueError` what it must be."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
@@ -115,6 +116,28 @@ def http_url(text: str) -> str:
     parts = urlsplit(text)
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password):
         raise ValueError("must be http(s)://host/path, without a user name or password")
+    return text
+
+
+def ip_address(text: str) -> str:
+    if text:
+        ipaddress.ip_address(text)
+    return text
+
+
+def peer_addresses(text: str) -> dict[str, list[str]]:
+    """libp2p addresses with commas between them: peer id -> addresses without it. :raises ValueError:"""
+    found: dict[str, list[str]] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        address, mark, peer_id = part.rpartition("/p2p/")
+        if not (mark and address.startswith("/") and peer_id.isascii() and peer_id.isalnum()):
+            raise ValueError("must be addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo…, with commas between them")
+        found.setdefault(peer_id, []).append(address)
+    return found
+
+
+def peers(text: str) -> str:
+    peer_addresses(text)
     return text
 
 

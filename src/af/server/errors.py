@@ -128,6 +128,30 @@ class ExampleFailed(Unavailable):
     explain = "`af up --with-example` deploys examples/hello by the public API. The platform itself is not affected."
 
 
+class KuboAbsent(Unavailable):
+    """There is no Kubo program to run."""
+
+    code = "kubo_absent"
+    number = 7013
+    explain = (
+        "`af up --kubo` runs the ipfs program of Kubo (https://docs.ipfs.tech/install/command-line/), 0.38 or newer, "
+        "found by AF_KUBO_BINARY or on PATH. Install it, or start without --kubo; AF_KUBO_RPC_URL uses a node that "
+        "runs elsewhere."
+    )
+
+
+class KuboUnusable(Unavailable):
+    """The Kubo program does not work, is too old, or its repository in the data folder cannot be used."""
+
+    code = "kubo_unusable"
+    number = 7014
+    explain = (
+        "The ipfs program answered something unexpected, or its repository (the folder kubo in AF_DATA) cannot be used "
+        "by it. Our store has everything that the node has: a damaged repository can be moved away, and is then made "
+        "anew and filled again (the node gets another identity)."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error as it crosses process borders: enough to print ``error[AF…]``, ``cause:``, ``fix:`` and exit."""

@@ -254,7 +254,7 @@ class RetrievalFailed(Upstream):
     retryable = False  # every source was asked several times
     explain = (
         "A block of the content came from none of the sources: the project's own blocks, the Kubo node at "
-        "AF_KUBO_RPC_URL, the pin's origins, the gateways of AF_RETRIEVAL_GATEWAYS. The message says what each answered."
+        "AF_KUBO_RPC_URL, the pin's origins, the gateways of AF_RETRIEVAL_GATEWAYS. What each said is in the message."
     )
 
 
@@ -282,8 +282,8 @@ class KuboNotConfigured(Unavailable):
     number = 3070
     retryable = False
     explain = (
-        "This needs a Kubo node, and none is configured. Start with `af up --kubo`, which runs one beside the platform, "
-        "or name one that runs elsewhere by AF_KUBO_RPC_URL (and AF_KUBO_RPC_TOKEN)."
+        "This needs a Kubo node, and none is configured. Start with `af up --kubo`, which runs one beside the "
+        "platform, or name one that runs elsewhere by AF_KUBO_RPC_URL (and AF_KUBO_RPC_TOKEN)."
     )
 
 

@@ -9,7 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from af.core.clock import Clock, SystemClock
+from af.core.http import Client
 from af.core.settings import InvalidSetting, Settings
+from af.storage.backends.kubo_rpc import KuboRpc
 from af.storage.backends.segments import SegmentStore
 
 if TYPE_CHECKING:
@@ -46,17 +48,18 @@ async def open_blocks(settings: Settings, clock: Clock | None = None) -> AsyncIt
         await store.close()
 
 
+def open_kubo(settings: Settings, client: Client) -> KuboRpc | None:
+    """The Kubo node that the settings name, if they name one."""
+    if not settings.kubo_rpc_url:
+        return None
+    return KuboRpc(settings.kubo_rpc_url, client, token=settings.kubo_rpc_token)
+
+
 def _kubo(settings: Settings, clock: Clock, slack: float) -> KuboStore:
-    from af.core.http import Client
     from af.storage.backends.kubo import KuboStore
 
-    if not settings.kubo_rpc_url:
+    rpc = open_kubo(settings, Client())
+    if rpc is None:
         raise InvalidSetting("AF_BLOCK_BACKEND is kubo, but AF_KUBO_RPC_URL is empty.", field="AF_KUBO_RPC_URL")
     # Its own folder: the two indexes mean different things.
-    return KuboStore(
-        settings.data / "blocks-kubo",
-        rpc_url=settings.kubo_rpc_url,
-        client=Client(),
-        clock=clock,
-        touch_slack_seconds=slack,
-    )
+    return KuboStore(settings.data / "blocks-kubo", rpc=rpc, clock=clock, touch_slack_seconds=slack)

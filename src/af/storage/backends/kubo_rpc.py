@@ -10,20 +10,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
-from af.core.errors import Timeout, Upstream
+from af.core.errors import Error, Timeout, Upstream
 from af.core.http import Client, Reply
-from af.protocols.ipfs import car
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.errors import InvalidCid
-from af.storage.errors import KuboRefused, KuboUnauthorized, KuboUnreachable
+from af.storage.errors import BlockServiceFailed, KuboRefused, KuboUnauthorized, KuboUnreachable
 
 ANSWER_SECONDS = 60.0
 IMPORT_SECONDS = 3600.0
@@ -38,6 +37,7 @@ _LINE_BYTES_MAX = 1 << 20
 _HEADER = 'Content-Disposition: form-data; name="{}"; filename="{}"\r\nContent-Type: application/octet-stream\r\n\r\n'
 _START_HINT = "Start the node, or correct AF_KUBO_RPC_URL (its RPC API, commonly port 5001)."
 Query = Sequence[tuple[str, str]]
+Pieces = AbstractAsyncContextManager[AsyncIterator[bytes]]
 T = TypeVar("T")
 
 
@@ -141,23 +141,30 @@ class KuboRpc:
         """Send a CAR of any length; with ``pin`` its roots are then pinned with all that is below them. Returns the
         roots that the node named (those it pinned)."""
         boundary = secrets.token_hex(16)
+        body = _Multipart(parts, boundary)
         query = [("pin-roots", str(pin).lower()), ("allow-big-block", "true"), ("silent", "false")]
-        async with self._exchange(
+        exchange = self._exchange(
             "dag/import",
             query,
-            body=_multipart(parts, boundary, "root.car"),
+            body=body.parts(),
             content_type=f"multipart/form-data; boundary={boundary}",
             limit_bytes=_ANSWER_BYTES_MAX,
             timeout_seconds=IMPORT_SECONDS,
-        ) as pieces:
-            lines = [_decoded("dag/import", line, _Imported) async for line in _lines(pieces)]
+        )
+        try:
+            async with exchange as pieces:
+                lines = [_decoded("dag/import", line, _Imported) async for line in _lines(pieces)]
+        except BlockServiceFailed:
+            if body.failure is not None:  # the exchange broke because there was nothing more to send
+                raise body.failure from None
+            raise
         for line in lines:
             refusal = line.message or (line.root.error if line.root else "")
             if refusal:
                 raise KuboRefused(f"The Kubo node did not keep the content: {refusal[:300]}.")
         return tuple(_parsed("dag/import", line.root.cid.target) for line in lines if line.root)
 
-    def dag_export(self, cid: CID, *, limit_bytes: int, idle_seconds: float = ANSWER_SECONDS) -> _Exchange:
+    def dag_export(self, cid: CID, *, limit_bytes: int, idle_seconds: float = ANSWER_SECONDS) -> Pieces:
         """``async with rpc.dag_export(cid, …) as pieces:`` the DAG as a CARv1, from the network if need be. A node that
         fails in the middle ends the CAR early and at a border of blocks: check that everything is there."""
         query = [("arg", cids.to_text(cid)), ("progress", "false")]
@@ -213,3 +220,168 @@ class KuboRpc:
         query = [("arg", cids.to_text(cid)), ("offline", str(offline).lower())]
         reply = await self._call("block/get", query, timeout_seconds=timeout_seconds, expected=b"not f")
         return reply.body if reply.status == 200 else None
+
+    async def block_put(self, blocks: Sequence[bytes], *, function: str) -> list[CID]:
+        """Store blocks, unpinned, under the hash ``function`` (``sha2-256`` …); the CIDs that the node made (raw)."""
+        boundary = secrets.token_hex(16)
+        parts = [piece for data in blocks for piece in (_part(boundary, "b"), data, b"\r\n")]
+        reply = await self._call(
+            "block/put",
+            [("cid-codec", "raw"), ("mhtype", function), ("allow-big-block", "true"), ("pin", "false")],
+            body=b"".join((*parts, _end(boundary)[2:])),
+            content_type=f"multipart/form-data; boundary={boundary}",
+        )
+        keys = [_decoded("block/put", line, _Named).key for line in reply.body.splitlines() if line]
+        return [_parsed("block/put", key) for key in keys]
+
+    async def block_rm(self, blocks: Sequence[CID]) -> None:
+        """Remove blocks, absent ones too. They go in the address: a hundred at once."""
+        await self._call(
+            "block/rm", [("force", "true"), ("quiet", "true"), *(("arg", cids.to_text(c)) for c in blocks)]
+        )
+
+    # The exchange
+
+    async def _call(
+        self,
+        command: str,
+        query: Query,
+        *,
+        body: bytes | None = None,
+        content_type: str = "",
+        timeout_seconds: float = ANSWER_SECONDS,
+        expected: bytes | None = None,
+    ) -> Reply:
+        """One short exchange. An error whose text holds ``expected`` is a reply; any other raises."""
+        headers = {**self._headers, **({"Content-Type": content_type} if body is not None else {})}
+        try:
+            async with self._calls:
+                reply = await self._client.request(
+                    "POST",
+                    self._address(command, query),
+                    headers=headers,
+                    body=body,
+                    limit_bytes=_ANSWER_BYTES_MAX,
+                    timeout_seconds=timeout_seconds,
+                    allow_private=True,  # the address is the operator's setting
+                    follow_redirects=False,  # the token is for this node
+                )
+        except (Upstream, Timeout) as error:
+            raise _unreachable(error) from error
+        if reply.status != 200 and not (expected is not None and expected in reply.body):
+            raise _refusal(command, reply.status, reply.body)
+        return reply
+
+    @asynccontextmanager
+    async def _exchange(
+        self,
+        command: str,
+        query: Query,
+        *,
+        body: AsyncIterable[bytes] | None = None,
+        content_type: str = "",
+        limit_bytes: int,
+        timeout_seconds: float = ANSWER_SECONDS,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """One exchange with a long body in either direction; ``timeout_seconds`` is until the answer begins, and the
+        longest pause in it."""
+        headers = {**self._headers, **({"Content-Type": content_type} if body is not None else {})}
+        try:
+            async with self._client.stream(
+                "POST",
+                self._address(command, query),
+                headers=headers,
+                body=body,
+                limit_bytes=limit_bytes,
+                timeout_seconds=timeout_seconds,
+                idle_seconds=timeout_seconds,
+                allow_private=True,
+            ) as stream:
+                if stream.status != 200:
+                    raise _refusal(command, stream.status, b"".join([piece async for piece in stream.pieces]))
+                yield stream.pieces
+        except BlockServiceFailed:
+            raise
+        except (Upstream, Timeout) as error:
+            raise _unreachable(error) from error
+
+    def _address(self, command: str, query: Query) -> str:
+        return f"{self.url}/api/v0/{command}" + (f"?{urlencode(query)}" if query else "")
+
+
+def _unreachable(error: Upstream | Timeout) -> KuboUnreachable:
+    return KuboUnreachable(f"The Kubo node does not answer: {error.message}", hint=_START_HINT, detail=error.detail)
+
+
+def _refusal(command: str, status: int, body: bytes) -> KuboRefused | KuboUnauthorized:
+    if status in (401, 403):
+        return KuboUnauthorized(
+            "The Kubo node refuses our credentials.",
+            hint="Set AF_KUBO_RPC_TOKEN to the bearer secret of API.Authorizations in its configuration.",
+            detail=body[:300].decode("utf-8", "replace"),
+        )
+    if status in (404, 405):
+        return KuboRefused(
+            f"AF_KUBO_RPC_URL does not lead to the RPC API of a Kubo node ({status} for {command}).", hint=_START_HINT
+        )
+    try:
+        text = msgspec.json.decode(body, type=_Named).message
+    except msgspec.MsgspecError:
+        text = ""
+    text = text or body.decode("utf-8", "replace").strip()
+    return KuboRefused(f"The Kubo node refused {command}: {text[:300]}.", detail=f"status {status}")
+
+
+def _decoded(command: str, text: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except msgspec.MsgspecError as error:
+        raise KuboRefused(f"The Kubo node answered {command} with something unexpected.", detail=str(error)) from error
+
+
+def _parsed(command: str, text: str) -> CID:
+    try:
+        return cids.parse(text)
+    except InvalidCid as error:
+        raise KuboRefused(f"The Kubo node answered {command} without a CID.", detail=text[:100]) from error
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Newline-delimited JSON."""
+    held = b""
+    async for piece in pieces:
+        *lines, held = (held + piece).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+        if len(held) > _LINE_BYTES_MAX:
+            raise KuboRefused("The Kubo node answered a line without end.")
+    if held.strip():
+        yield held
+
+
+class _Multipart:
+    """A body of one file that comes in parts; remembers why it ended early."""
+
+    def __init__(self, content: AsyncIterable[bytes], boundary: str) -> None:
+        self._content = content
+        self._boundary = boundary
+        self.failure: Error | None = None
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        yield _part(self._boundary, "root.car")
+        try:
+            async for part in self._content:
+                yield part
+        except Error as error:
+            self.failure = error
+            raise
+        yield _end(self._boundary)
+
+
+def _part(boundary: str, name: str) -> bytes:
+    return f"--{boundary}\r\n{_HEADER.format('file', name)}".encode()
+
+
+def _end(boundary: str) -> bytes:
+    return f"\r\n--{boundary}--\r\n".encode()
