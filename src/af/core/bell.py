@@ -19,8 +19,8 @@ import secrets
 from pathlib import Path
 from typing import Literal
 
-Topic = Literal["hosts", "events", "work"]
-TOPICS: tuple[Topic, ...] = ("hosts", "events", "work")
+Topic = Literal["hosts", "events", "work", "names"]
+TOPICS: tuple[Topic, ...] = ("hosts", "events", "work", "names")
 _CELL_BYTES = 8
 _LOOK_SECONDS = 0.05
 """Without inotify: how often a process looks for all its waiters at once. 20 looks a second cost 0.3 % of a core."""

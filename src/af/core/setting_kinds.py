@@ -141,6 +141,43 @@ def peers(text: str) -> str:
     return text
 
 
+def dnslinks(text: str) -> dict[str, str]:
+    """``example.org:/ipfs/<cid>,…``: host -> where its DNSLink leads. :raises ValueError: it is not that."""
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        host, _, target = part.partition(":")
+        kind, _, name = target.removeprefix("/").partition("/")
+        if not target.startswith("/") or kind not in ("ipfs", "ipns") or not name.strip("/"):
+            raise ValueError("must be hosts with paths such as example.org:/ipfs/bafy…, with commas between them")
+        found[domain(host)] = target
+    return found
+
+
+def dnslink_map(text: str) -> str:
+    dnslinks(text)
+    return text
+
+
+def dns_resolvers(text: str) -> str:
+    """``off``, or IP addresses with commas between them, each perhaps with a port: ``9.9.9.9, 127.0.0.1:5353``."""
+    if text.strip().lower() == "off":
+        return "off"
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        dns_server(part)
+    return text
+
+
+def dns_server(text: str) -> tuple[str, int]:
+    """Address and port of a name server: ``9.9.9.9``, ``127.0.0.1:5353``, ``2620:fe::fe``, ``[::1]:5353``.
+
+    :raises ValueError: it is not that.
+    """
+    parts = urlsplit(f"//{text}" if text.count(":") < 2 or text.startswith("[") else f"//[{text}]")
+    if not parts.hostname or parts.path or parts.username is not None:
+        raise ValueError("must be off, or IP addresses of name servers (:port if not 53) with commas between them")
+    return str(ipaddress.ip_address(parts.hostname)), parts.port or 53
+
+
 def path(text: str) -> Path:
     return Path(text).expanduser()
 

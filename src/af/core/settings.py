@@ -198,6 +198,20 @@ class Settings:
         kinds.integer(16, 10_000_000),
     )
 
+    # Names
+    dnslink_map: str = setting(
+        "",
+        "AF_DNSLINK_MAP",
+        "DNSLinks of our own, before DNS is asked: example.org:/ipfs/bafy…,www.example.org:/ipns/k51….",
+        kinds.dnslink_map,
+    )
+    dns_resolvers: str = setting(
+        "",
+        "AF_DNS_RESOLVERS",
+        "Name servers asked for DNSLinks: IP addresses with commas; empty means the system's, off asks nobody.",
+        kinds.dns_resolvers,
+    )
+
     # Limits of the API
     graphql_depth_max: int = setting(10, "AF_GRAPHQL_DEPTH_MAX", "Deepest GraphQL query.", kinds.integer(1, 100))
     graphql_cost_max: int = setting(
