@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,15 @@ def npm() -> Path:
     return _program("npm")
 
 
-def npm_install(*packages: str) -> Path:
+def npm_install(
+    *packages: str, overrides: Mapping[str, str] | None = None, timeout_seconds: float = _INSTALL_SECONDS
+) -> Path:
     """A folder, outside the repository and kept between runs, whose ``node_modules`` holds exactly the named packages
-    (``name@version``: pin them) with their dependencies; no install script has run. Skips the test when the registry
-    cannot be reached."""
+    (``name@version``: pin them) with their dependencies; no install script has run. ``overrides`` are npm's: versions
+    of dependencies, whatever the packages ask for. Skips the test when the registry cannot be reached."""
     wanted = sorted(packages)
-    key = hashlib.sha256(json.dumps([wanted, sys.platform]).encode()).hexdigest()[:16]
+    identity = [wanted, sys.platform, dict(sorted(overrides.items()))] if overrides else [wanted, sys.platform]
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     folder = _cache() / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{key}.lock").open("w") as lock:
@@ -39,20 +43,21 @@ def npm_install(*packages: str) -> Path:
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            _install(folder, wanted)
+            _install(folder, wanted, overrides or {}, timeout_seconds)
             (folder / "complete").touch()
     return folder
 
 
-def _install(folder: Path, packages: list[str]) -> None:
-    (folder / "package.json").write_text(json.dumps({"name": "test", "private": True}))
+def _install(folder: Path, packages: list[str], overrides: Mapping[str, str], timeout_seconds: float) -> None:
+    manifest = {"name": "test", "private": True, "overrides": dict(overrides)}
+    (folder / "package.json").write_text(json.dumps(manifest))
     command = [str(npm()), "install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact", *packages]
     environment = os.environ | {"PATH": f"{node().parent}:{os.environ.get('PATH', '')}"}
     said = ""
     for _ in range(_TRIES):
         try:
             done = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_INSTALL_SECONDS / _TRIES
+                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_seconds / _TRIES
             )
         except subprocess.TimeoutExpired:
             said = "timed out"
