@@ -29,6 +29,7 @@ def _options(verb: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--domain", help="Main address: dashboard, API, sites."),
             click.option("--database-url", help="postgresql://… instead of SQLite in the data folder."),
             click.option("--workers", type=click.IntRange(1, 64), help="Number of HTTP processes."),
+            click.option("--kubo/--no-kubo", default=None, help="Run a Kubo node beside, which gets public content."),
             click.option("--reload", is_flag=True, help="Restart the parts when the platform's code changes."),
         )
     ):

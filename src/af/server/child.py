@@ -6,8 +6,10 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from typing import NoReturn
 
 from af.server import offspring
+from af.server.channel import Channel
 from af.server.parts import PartSpec
 
 OPEN_FILES_WANTED = 65_536
@@ -19,10 +21,21 @@ def main() -> None:
     offspring.die_with_parent(spec.keeper)
     _allow_many_files()
     offspring.name_process(f"af-{spec.name}")
+    if spec.is_foreign:
+        _become_kubo(spec)
     sys.modules["rich"] = None  # type: ignore[assignment] # structlog would import it (10 MB) for coloured tracebacks
     from af.server import run
 
     run.main(spec)
+
+
+def _become_kubo(spec: PartSpec) -> NoReturn:
+    """The keeper hears that it was started, and the end of its channel."""
+    from af.server import kubo
+
+    os.set_inheritable(spec.control_descriptor, False)
+    Channel.from_descriptor(spec.control_descriptor).send({"event": "ready"})
+    kubo.become(os.environ)
 
 
 def _allow_many_files() -> None:

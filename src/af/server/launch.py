@@ -19,7 +19,7 @@ from typing import Any
 
 from af.core.errors import Error
 from af.core.settings import Settings, declared, load, to_environment
-from af.server import journal, listen, locks, offspring, parts, preflight
+from af.server import journal, kubo, listen, locks, offspring, parts, preflight
 from af.server.channel import Channel
 from af.server.errors import Failure, PartCrashed, UnknownTarget
 from af.server.supervisor import Ending, Keeper
@@ -80,8 +80,10 @@ def launch(
     settings = replace(settings, data=settings.data.absolute())
     os.umask(0o077)  # what the platform keeps is its owner's, whatever folder it was given
     preflight.check(settings, targets)
-    held = locks.take(settings.data, targets, os.getpid())
+    held = locks.take(settings.data, targets | {"kubo"} if settings.kubo else targets, os.getpid())
     try:
+        node = kubo.prepare(settings) if settings.kubo else None
+        settings = node.settings if node is not None else settings
         listener = listen.bind(settings.host, settings.port)
     except BaseException:
         locks.release(held)
@@ -95,7 +97,7 @@ def launch(
         "PYTHONUNBUFFERED": "1",
         "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(settings.data)),
     }
-    specs = parts.plan(targets, workers=settings.workers, port=port)
+    specs = parts.plan(targets, workers=settings.workers, port=port, kubo=node is not None)
 
     offspring.adopt_orphans()
     ours, theirs = Channel.pair()
@@ -124,6 +126,8 @@ def launch(
     finally:
         offspring.kill_descendants(seconds=_KILL_SECONDS)
         locks.release(held)
+        if node is not None:
+            node.reserved.close()
 
 
 def _metrics_folder(data: Path) -> Path:

@@ -14,7 +14,9 @@ from typing import Literal
 
 from af.server.channel import Channel
 
-Kind = Literal["edge", "worker"]
+Kind = Literal["edge", "worker", "kubo"]
+STOP_ORDER: tuple[Kind, ...] = ("edge", "worker", "kubo")
+"""First who answers requests, then who works on their account, then what both use."""
 TARGETS: tuple[str, ...] = ("gateway", "api", "worker")
 EDGE_TARGETS = frozenset({"gateway", "api"})
 
@@ -48,6 +50,11 @@ class PartSpec:
         return f"{self.kind}-{self.index}" if self.kind == "edge" else self.kind
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it is another's program: it hears signals only, nobody waits for it, and it is never given up."""
+        return self.kind == "kubo"
+
+    @property
     def control_descriptor(self) -> int:
         return _CONTROL_DESCRIPTOR
 
@@ -61,9 +68,9 @@ class PartSpec:
         return cls(**{**values, "targets": tuple(values["targets"])})
 
 
-def plan(targets: frozenset[str], *, workers: int, port: int) -> list[PartSpec]:
-    """The parts that run these targets. The worker prepares when there is one that can, else the first edge does;
-    the gateway alone only reads, so nothing prepares."""
+def plan(targets: frozenset[str], *, workers: int, port: int, kubo: bool = False) -> list[PartSpec]:
+    """The parts that run these targets, and a Kubo node beside them. The worker prepares when there is one that can,
+    else the first edge does; the gateway alone only reads, so nothing prepares."""
     edge_targets = tuple(sorted(targets & EDGE_TARGETS))
     has_worker, has_api = "worker" in targets, "api" in targets
     parts = []
@@ -91,6 +98,10 @@ def plan(targets: frozenset[str], *, workers: int, port: int) -> list[PartSpec]:
                 prepares=prepares,
                 welcomes=has_api,
             )
+        )
+    if kubo:
+        parts.append(
+            PartSpec(kind="kubo", index=0, targets=(), port=port, listens=False, prepares=False, welcomes=False)
         )
     return parts
 

@@ -26,6 +26,8 @@ PREPARE_SECONDS = 600.0
 START_SECONDS = 120.0
 _DRAIN_SLACK_SECONDS = 1.5
 _KILL_SECONDS = 5.0
+_FOREIGN_DELAY_SECONDS = 30.0
+"""Between the starts of another's program that crashes all the time: the platform does without it meanwhile."""
 _RELOAD_SECONDS = 1.0
 _SOURCE_CHECK_SECONDS = 1.0
 
@@ -145,7 +147,7 @@ class Keeper:
             return
         part.state = "ready"
         journal.write(self._log, "part ready", name=part.spec.name, pid=part.pid)
-        if not self._announced and all(other.state == "ready" for other in self._parts):
+        if not self._announced and all(other.state == "ready" for other in self._parts if not other.spec.is_foreign):
             self._announced = True
             self._front.send({"event": "ready", "facts": self._facts})
 
@@ -248,18 +250,19 @@ class Keeper:
         delay = part.crashes.record(monotonic())
         if part.failure is not None and not self._announced:
             self._stop(Ending(part.failure.exit_code, part.failure))
-        elif delay is None:
+        elif delay is None and not part.spec.is_foreign:
             journal.write(self._log, "part gave up", level="error", name=part.spec.name, pid=pid, how=how)
             failure = part.failure or Failure.of(_crashed_too_often(part.spec.name, how))
             self._stop(Ending(failure.exit_code, failure))
         else:
+            delay = _FOREIGN_DELAY_SECONDS if delay is None else delay
             part.due = monotonic() + delay
             journal.write(
                 self._log, "part crashed", level="error", name=part.spec.name, pid=pid, how=how, restart_seconds=delay
             )
 
     def _stop(self, ending: Ending) -> None:
-        """Stop in reverse: first the edges, which finish their requests, then the worker."""
+        """Stop in reverse: first the edges, which finish their requests, then the worker, then the Kubo node."""
         self._ending = ending
         self._stopping = True
         if self._listener is not None:
@@ -271,10 +274,14 @@ class Keeper:
         if any(part.state == "stopping" for part in self._parts):
             return
         alive = [part for part in self._parts if part.pid]
-        for part in [part for part in alive if part.spec.kind == "edge"] or alive:
+        first = min((parts.STOP_ORDER.index(part.spec.kind) for part in alive), default=0)
+        for part in [part for part in alive if parts.STOP_ORDER.index(part.spec.kind) == first]:
             part.state = "stopping"
             part.due = monotonic() + self._drain_seconds + _DRAIN_SLACK_SECONDS
-            if part.channel is not None:
+            if part.spec.is_foreign:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(part.pid, signal.SIGTERM)
+            elif part.channel is not None:
                 part.channel.send({"do": "stop"})
 
     def _end_now(self, ending: Ending) -> None:
