@@ -6,11 +6,13 @@ from starlette.responses import Response
 
 from af import auth
 from af.auth.cookies import set_flow
+from af.auth.errors import MethodNotFound
 from af.auth.models import Purpose
 from af.core.errors import Error, InvalidInput
 from af.pages.frame import Visit, go, render
 from af.pages.login import CODED, is_provider, send_code
-from af.pages.settings import routes_of, settings_page
+from af.pages.settings import Question, asks_first, routes_of, settings_page
+from af.pages.words import method_title
 
 ADDRESS = "/settings/methods"
 ADDED = f"{ADDRESS}?done=method_added"
@@ -50,6 +52,20 @@ async def add_provider(visit: Visit) -> Response:
     return response
 
 
+async def ask_to_remove(visit: Visit) -> Question:
+    """:raises MethodNotFound: the person has no such one. :raises ReauthenticationRequired: it is asked for first."""
+    await auth.require_recent(visit.ctx)
+    wanted = visit.field("id")
+    found = next((each for each in await auth.profile.methods(visit.ctx) if each.id == wanted), None)
+    if found is None:
+        raise MethodNotFound("You have no such way to sign in.")
+    return Question(
+        f"Remove {found.label}?",
+        f"{method_title(found.method)} opens your account no more. Devices that are signed in stay so.",
+        "Remove it",
+    )
+
+
 async def remove(visit: Visit) -> Response:
     await auth.profile.remove_method(visit.ctx, visit.field("id"))
     return go(ADDRESS, done="method_removed")
@@ -63,5 +79,10 @@ async def set_primary(visit: Visit) -> Response:
 routes = routes_of(
     ADDRESS,
     show,
-    {"address": add_address, "provider": add_provider, "remove": remove, "primary": set_primary},
+    {
+        "address": add_address,
+        "provider": add_provider,
+        "remove": asks_first(ask_to_remove, remove),
+        "primary": set_primary,
+    },
 )

@@ -14,7 +14,7 @@ from af.core.errors import Error
 from af.pages.finish import finished
 from af.pages.frame import Visit, go, page, render
 from af.pages.paths import safe_return
-from af.pages.settings import routes_of, settings_page
+from af.pages.settings import Question, asks_first, routes_of, settings_page
 
 ADDRESS = "/settings/security"
 
@@ -64,6 +64,12 @@ async def disable(visit: Visit) -> Response:
     return go(ADDRESS, done="factor_off")
 
 
+async def ask_to_renew(visit: Visit) -> Question:
+    await auth.require_recent(visit.ctx)
+    text = "The recovery codes that you have kept work no more. You get ten new ones, shown once."
+    return Question("Replace the recovery codes?", text, "Make new ones")
+
+
 async def renew(visit: Visit) -> Response:
     return await _settings(visit, codes=await auth.second_factor.renew_recovery_codes(visit.ctx))
 
@@ -92,5 +98,9 @@ async def _settings(
 routes = [
     Route("/login/second-factor", page(ask, signed_in=False), methods=["GET"]),
     Route("/login/second-factor", page(answer, signed_in=False), methods=["POST"]),
-    *routes_of(ADDRESS, show, {"begin": begin, "confirm": confirm, "disable": disable, "renew": renew}),
+    *routes_of(
+        ADDRESS,
+        show,
+        {"begin": begin, "confirm": confirm, "disable": disable, "renew": asks_first(ask_to_renew, renew)},
+    ),
 ]

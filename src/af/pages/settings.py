@@ -6,7 +6,8 @@ an action asks for is always a page.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from starlette.responses import Response
@@ -38,6 +39,8 @@ DONE = {
     "team": "The team was made.",
     "invited": "The invitation is on its way.",
     "invitation_revoked": "The invitation works no more.",
+    "access": "The access was changed.",
+    "transferred": "The team was handed over; you are an admin of it now.",
     "role": "The role was changed.",
     "removed": "They are not in the team any more.",
     "left": "You left the team.",
@@ -60,6 +63,31 @@ def settings_page(visit: Visit, template: str, *, problem: Error | None = None, 
     sections = SECTIONS + (_OPERATOR if visit.person.operator else ())
     done = DONE.get(visit.query("done"), "") if problem is None else ""
     return render(visit, template, status=status, problem=problem, sections=sections, done=done, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before something that cannot be undone. Names in it are the platform's, not the form's."""
+
+    heading: str
+    text: str
+    button: str
+
+
+def asks_first(question: Callable[[Visit], Awaitable[Question]], act: Page) -> Page:
+    """``act``, once a page in between was answered with yes; that page sends the same form again with ``sure``.
+
+    ``question`` raises what the act would, so that nobody is asked about something that is not theirs.
+    """
+
+    async def asked(visit: Visit) -> Response:
+        if visit.field("sure") == "yes":
+            return await act(visit)
+        found = await question(visit)
+        fields = [(name, value) for name, values in visit.form.items() for value in values if name != "sure"]
+        return settings_page(visit, "confirm.html", question=found, fields=fields)
+
+    return asked
 
 
 def routes_of(address: str, shown: Shown, acts: Mapping[str, Page]) -> list[BaseRoute]:
