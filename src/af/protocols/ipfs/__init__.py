@@ -7,6 +7,10 @@ CIDs are those that Kubo makes with the same import profile (`unixfs.PROFILES`).
     cid        parse, print, make and verify content identifiers
     varint     unsigned LEB128 integers
     dagpb      the dag-pb and UnixFS messages
+    datamodel  the IPLD data model: what a block says, whatever its codec
+    dagjson    dag-json and plain JSON blocks; blocks of any codec to values and back
+    dagcbor    dag-cbor and plain CBOR blocks
+    pbform     dag-pb in the data model
     unixfs     import: files, symlinks, directories, whole trees -> blocks
     export     read: resolve paths, list, read ranges, walk
     hamt       the sharded-directory layout the two share

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import cbrrr
 
 from af.protocols.ipfs import cid as cids
-from af.protocols.ipfs import dagpb, hamt, paths
+from af.protocols.ipfs import dagjson, dagpb, datamodel, hamt, paths
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.dagpb import Kind, Link, UnixFS
 from af.protocols.ipfs.errors import (
@@ -327,7 +327,9 @@ def links_of(cid: CID, block: bytes) -> list[CID]:
         return [link.cid for link in dagpb.decode_node(block).links]
     if codec == cids.DAG_CBOR:
         return _dag_cbor_links(block)
-    raise UnsupportedCodec(f"cannot read links of codec 0x{codec:x} (supported: dag-pb, raw, dag-cbor)")
+    if codec == cids.DAG_JSON:
+        return datamodel.links(dagjson.decode(block))
+    raise UnsupportedCodec(f"cannot read links of codec 0x{codec:x} (supported: dag-pb, raw, dag-cbor, dag-json)")
 
 
 def _dag_cbor_links(block: bytes) -> list[CID]:
