@@ -96,6 +96,18 @@ def chains(text: str) -> str:
     return text
 
 
+def ethereum_address(text: str) -> str:
+    from af.protocols.ethereum import parse_address, to_text
+
+    return to_text(parse_address(text))
+
+
+def ethereum_key(text: str) -> str:
+    from af.protocols.ethereum_transactions import parse_key
+
+    return parse_key(text).hex() if text else ""
+
+
 def smtp_url(text: str) -> str:
     from af.core.messages.smtp import parse_url
 
@@ -141,6 +153,11 @@ def peers(text: str) -> str:
     return text
 
 
+def hosts(text: str) -> str:
+    """Host names with commas between them."""
+    return ",".join(domain(part.strip()) for part in text.split(",") if part.strip())
+
+
 def dnslinks(text: str) -> dict[str, str]:
     """``example.org:/ipfs/<cid>,…``: host -> where its DNSLink leads. :raises ValueError: it is not that."""
     found: dict[str, str] = {}
@@ -176,6 +193,10 @@ def dns_server(text: str) -> tuple[str, int]:
     if not parts.hostname or parts.path or parts.username is not None:
         raise ValueError("must be off, or IP addresses of name servers (:port if not 53) with commas between them")
     return str(ipaddress.ip_address(parts.hostname)), parts.port or 53
+
+
+def http_url_or_off(text: str) -> str:
+    return text if text == "off" else http_url(text)
 
 
 def path(text: str) -> Path:

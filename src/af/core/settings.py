@@ -14,6 +14,7 @@ from typing import Any
 from af.core import setting_kinds as kinds
 from af.core.errors import InvalidInput
 from af.core.setting_kinds import setting
+from af.core.settings_networks import NetworkSettings
 
 
 class InvalidSetting(InvalidInput):
@@ -25,7 +26,7 @@ class InvalidSetting(InvalidInput):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NetworkSettings):
     """The resolved settings. Sizes are bytes, durations seconds."""
 
     # Addresses
@@ -199,6 +200,13 @@ class Settings:
     )
 
     # Names
+    gateway_hosts: str = setting(
+        "",
+        "AF_GATEWAY_HOSTS",
+        "More hosts that are IPFS gateways, with commas: /ipfs/… and /ipns/… there lead to <cid>.ipfs.<host> and "
+        "<name>.ipns.<host>. Behind a front, its X-Forwarded-Host and X-Forwarded-Proto count for them.",
+        kinds.hosts,
+    )
     dnslink_map: str = setting(
         "",
         "AF_DNSLINK_MAP",
@@ -366,8 +374,9 @@ class Settings:
 
 
 def declared() -> tuple[Field[Any], ...]:
-    """The declarations, in order."""
-    return fields(Settings)
+    """The declarations, in order; those of other networks last."""
+    networks = fields(NetworkSettings)
+    return fields(Settings)[len(networks) :] + networks
 
 
 def load(environment: Mapping[str, str], **overrides: Any) -> Settings:

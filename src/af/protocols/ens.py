@@ -122,8 +122,8 @@ _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a name points at. ``value`` is in its network's usual form: a CIDv1 in base32, an IPNS name in base36 (in old
-    records a DNSLink host), 64 hex digits, 43 letters of base64url."""
+    """What a name points at. ``value`` is in its network's usual form: a CIDv1 in base32, an IPNS name in base36 (in
+    old records a DNSLink host), 64 hex digits, 43 letters of base64url."""
 
     namespace: Namespace
     value: str

@@ -1,0 +1,89 @@
+"""Settings of networks that are not ours: the part of `af.core.settings` that only users of such a network need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from af.core import setting_kinds as kinds
+from af.core.setting_kinds import setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """Part of `af.core.settings.Settings`."""
+
+    # ENS; the node is the one of AF_ETHEREUM_RPC_URLS for the chain
+    ens_chain_id: int = setting(
+        1, "AF_ENS_CHAIN_ID", "Chain whose ENS is used: 1 is Ethereum, 11155111 Sepolia.", kinds.integer(1, 2**53)
+    )
+    ens_registry: str = setting(
+        "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e",
+        "AF_ENS_REGISTRY",
+        "Address of the ENS registry there.",
+        kinds.ethereum_address,
+    )
+    ens_private_key: str = setting(
+        "",
+        "AF_ENS_PRIVATE_KEY",
+        "Private key (64 hex digits) that pays for and signs transactions of `af ens send`; people with a wallet of "
+        "their own need none.",
+        kinds.ethereum_key,
+        secret=True,
+    )
+    ens_fee_gwei_max: int = setting(
+        100,
+        "AF_ENS_FEE_GWEI_MAX",
+        "Most that such a transaction may pay for a unit of gas, in gwei; above it nothing is sent.",
+        kinds.integer(1, 1_000_000),
+    )
+
+    # Filecoin
+    lighthouse_api_key: str = setting(
+        "", "AF_LIGHTHOUSE_API_KEY", "API key of Lighthouse, which keeps copies on IPFS and Filecoin.", secret=True
+    )
+    lighthouse_api_url: str = setting(
+        "https://api.lighthouse.storage", "AF_LIGHTHOUSE_API_URL", "Where Lighthouse is asked.", kinds.http_url
+    )
+    lighthouse_upload_url: str = setting(
+        "https://upload.lighthouse.storage", "AF_LIGHTHOUSE_UPLOAD_URL", "Where it takes content.", kinds.http_url
+    )
+    lighthouse_gateway_url: str = setting(
+        "https://gateway.lighthouse.storage", "AF_LIGHTHOUSE_GATEWAY_URL", "Where copies are read back.", kinds.http_url
+    )
+    filecoin_pin_url: str = setting(
+        "", "AF_FILECOIN_PIN_URL", "Your Filecoin Pin daemon, for example http://127.0.0.1:3456.", kinds.http_url
+    )
+    filecoin_pin_token: str = setting("", "AF_FILECOIN_PIN_TOKEN", "What it takes as Bearer.", secret=True)
+
+    # Arweave
+    arweave_key_file: str = setting(
+        "", "AF_ARWEAVE_KEY_FILE", "Key file (JWK) of the Arweave wallet that signs and pays for copies there."
+    )
+    arweave_key: str = setting("", "AF_ARWEAVE_KEY", "The content of such a file, in its place.", secret=True)
+    arweave_gateway: str = setting(
+        "https://arweave.net", "AF_ARWEAVE_GATEWAY", "Where Arweave is read, and asked about.", kinds.http_url
+    )
+    arweave_upload_url: str = setting(
+        "https://upload.ardrive.io/v1",
+        "AF_ARWEAVE_UPLOAD_URL",
+        "Upload service (Turbo's API) that takes signed items; off means that transactions go to the gateway.",
+        kinds.http_url_or_off,
+    )
+    arweave_payment_url: str = setting(
+        "https://payment.ardrive.io/v1",
+        "AF_ARWEAVE_PAYMENT_URL",
+        "Where that service tells its prices.",
+        kinds.http_url,
+    )
+    arweave_winston_max: int = setting(
+        100_000_000_000,
+        "AF_ARWEAVE_WINSTON_MAX",
+        "Most that one upload may cost, in winston (10^12 are 1 AR; 0.1 AR by default).",
+        kinds.integer(0, 10**18),
+    )
+    arweave_confirmations: int = setting(
+        50,
+        "AF_ARWEAVE_CONFIRMATIONS",
+        "Blocks after which a transaction counts as final; the network itself goes back at most 50.",
+        kinds.integer(1, 10_000),
+    )
