@@ -30,8 +30,12 @@ class Health:
             "database": self._database,
             "blocks": self._blocks,
         }
+        self._advice: dict[str, Callable[[], Awaitable[object]]] = {}
+        """Shown, but no reason to send nobody here: content is served without."""
         if "api" in targets or "worker" in targets:
             self._checks["worker"] = self._worker
+            if platform.settings.kubo_rpc_url:
+                self._advice["kubo"] = self._kubo
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -51,9 +55,10 @@ class Health:
         await response(scope, receive, send)
 
     async def _ready(self) -> Response:
-        outcomes = await asyncio.gather(*(self._look(check) for check in self._checks.values()))
-        found = dict(zip(self._checks, outcomes, strict=True))
-        ready = all(outcome == "ok" for outcome in outcomes)
+        checks = {**self._checks, **self._advice}
+        outcomes = await asyncio.gather(*(self._look(check) for check in checks.values()))
+        found = dict(zip(checks, outcomes, strict=True))
+        ready = all(found[name] == "ok" for name in self._checks)
         document = {"status": "ready" if ready else "not ready", "checks": found}
         return Response(msgspec.json.encode(document), 200 if ready else 503, media_type="application/json")
 
@@ -72,6 +77,9 @@ class Health:
 
     async def _blocks(self) -> None:
         await storage.ping(self._platform.context(SYSTEM))
+
+    async def _kubo(self) -> None:
+        await storage.check_kubo(self._platform.context(SYSTEM))
 
     async def _worker(self) -> None:
         await leases.check_worker(self._platform.context(SYSTEM))

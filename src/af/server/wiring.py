@@ -19,7 +19,9 @@ from af.core.messages.configured import open_transports
 from af.core.messages.transports import Transports
 from af.core.settings import Settings
 from af.server.errors import DatabaseAbsent
-from af.storage.backends.configured import open_blocks
+from af.storage.backends.configured import open_blocks, open_kubo
+from af.storage.backends.kubo_rpc import KuboRpc
+from af.storage.backends.sources import Delegates
 
 
 @asynccontextmanager
@@ -44,6 +46,9 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
         ports: dict[type[Any], Any] = {storage.BlockStore: blocks}
         if not read_only:
             ports[Client] = client = Client()
+            ports[Delegates] = Delegates(settings, client)
+            if (node := open_kubo(settings, client)) is not None:
+                ports[KuboRpc] = node
             ports[Methods] = open_methods(settings, client)
             ports[Transports] = open_transports(settings, client, clock)
             ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))

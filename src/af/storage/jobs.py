@@ -1,15 +1,20 @@
-"""Work of storage that goes on by itself: garbage collection, pins of deleted projects, and rights after an index was
-made anew."""
+"""Work of storage that goes on by itself: pin requests, garbage collection, pins of deleted projects, rights after an
+index was made anew, copies in the Kubo node."""
 
 from __future__ import annotations
 
 from af.core.context import Context
+from af.core.errors import Error, Internal
+from af.core.ids import PinRequestId
 from af.core.workflows import Reconciler, Schedule, Workflow
+from af.protocols.ipfs import cid as cids
 from af.storage import service
 from af.storage.errors import StoreBusy
 
 _RESTORE = "storage.restore_visibility"
 _FORGET = "storage.forget_project"
+_PIN = "storage.pin"
+_KUBO_COPY = "storage.kubo_copy"
 _DAY_SECONDS = 86_400.0
 
 
@@ -38,9 +43,50 @@ async def _find_deleted(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
     return [(f"{_FORGET}:{project_id}", (project_id,)) for project_id in await service.projects_to_forget(ctx)]
 
 
-WORKFLOWS = (Workflow(_RESTORE, _restore), Workflow(_FORGET, _forget))
+async def _pin(ctx: Context, request_id: str) -> None:
+    await service.fulfil_pin_request(ctx, PinRequestId(request_id))
+
+
+async def _pin_failed(ctx: Context, error: Exception, request_id: str) -> None:
+    if not isinstance(error, Error):
+        error = Internal("Something went wrong on our side.", hint="Try again; the log has the cause.")
+    await service.fail_pin_request(ctx, PinRequestId(request_id), error)
+
+
+async def _find_requests(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
+    return [(f"{_PIN}:{request_id}", (request_id,)) for request_id in await service.unfinished_pin_requests(ctx)]
+
+
+async def _tend_copy(ctx: Context, root: str) -> None:
+    await service.tend_copy(ctx, cids.parse(root))
+
+
+async def _copy_failed(ctx: Context, error: Exception, root: str) -> None:
+    await service.copy_failed(ctx, cids.parse(root), error)
+
+
+async def _find_copies(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
+    """Each change of a row has a run of its own; the time tells a row from an earlier one of the same root."""
+    return [
+        (f"{_KUBO_COPY}:{root}:{copy.created_at.timestamp():.3f}:{copy.turn}", (root,))
+        for copy in await service.copies_due(ctx)
+        if (root := cids.to_text(copy.root))
+    ]
+
+
+WORKFLOWS = (
+    Workflow(_RESTORE, _restore),
+    Workflow(_FORGET, _forget),
+    Workflow(_PIN, _pin, _pin_failed, lane="pins"),
+    Workflow(_KUBO_COPY, _tend_copy, _copy_failed, lane="kubo"),
+)
 RECONCILERS = (
+    Reconciler("storage.pin_requests", _PIN, _find_requests),
     Reconciler("storage.rebuilt", _RESTORE, _find_rebuilt, every_seconds=60.0),
     Reconciler("storage.deleted_projects", _FORGET, _find_deleted, every_seconds=60.0),
+    Reconciler("storage.kubo_copies", _KUBO_COPY, _find_copies, every_seconds=15.0, topic="hosts"),
 )
-SCHEDULES = (Schedule("storage.collect", _DAY_SECONDS, _collect),)
+SCHEDULES = (
+    Schedule("storage.collect", _DAY_SECONDS, _collect),
+    Schedule("storage.tend_kubo", 900.0, service.tend_kubo),
+)

@@ -70,6 +70,40 @@ class Pin:
         return extension if stem else ""
 
 
+class CopyState(StrEnum):
+    """How far the Kubo node is with a public root: see `service.network`."""
+
+    WANTED = "wanted"
+    PINNED = "pinned"
+    ANNOUNCED = "announced"
+    LEAVING = "leaving"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KuboCopy:
+    """The copy of one root. ``attempts`` failed in a row, the last one with ``error``; ``turn`` counts changes."""
+
+    root: CID
+    state: CopyState
+    attempts: int
+    turn: int
+    error: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyChanges:
+    """Public roots without a copy, copies taken back whose root is public again, copies whose root is not any more."""
+
+    fresh: tuple[CID, ...]
+    again: tuple[CID, ...]
+    unheld: tuple[CID, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.fresh or self.again or self.unheld)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockStats:
     """The whole store. ``dead_bytes`` are in segments but belong to no block any more."""

@@ -7,6 +7,16 @@ from af.storage.service.archive import import_archive, import_file
 from af.storage.service.blocks import missing, reader, receive_car
 from af.storage.service.dag import hold, publish, release, verify_dag
 from af.storage.service.export import StoredFile, export_car, open_file
+from af.storage.service.network import (
+    check_kubo,
+    copies_due,
+    copy_failed,
+    kubo_node,
+    publish_ipns_record,
+    tend_copy,
+    tend_kubo,
+)
+from af.storage.service.pinning import fail_pin_request, fulfil_pin_request, unfinished_pin_requests
 from af.storage.service.pins import (
     create_pin,
     delete_pin,
@@ -18,35 +28,57 @@ from af.storage.service.pins import (
     project_stats,
     projects_to_forget,
 )
+from af.storage.service.requests import (
+    delete_pin_request,
+    list_pin_requests,
+    pin_request,
+    replace_pin_request,
+    request_pin,
+)
 from af.storage.service.upkeep import block_stats, collect, ping, restore_visibility, rights_to_restore, scrub
 
 __all__ = [
     "StoredFile",
     "block_stats",
+    "check_kubo",
     "collect",
+    "copies_due",
+    "copy_failed",
     "create_pin",
     "delete_pin",
+    "delete_pin_request",
     "export_car",
+    "fail_pin_request",
     "find_pin",
     "find_pin_in_folder",
     "forget_project",
+    "fulfil_pin_request",
     "hold",
     "import_archive",
     "import_car",
     "import_file",
+    "list_pin_requests",
+    "kubo_node",
     "list_pins",
     "may_upload",
     "missing",
     "open_file",
+    "pin_request",
     "ping",
     "project_stats",
     "projects_to_forget",
     "publish",
+    "publish_ipns_record",
     "reader",
     "receive_car",
     "release",
+    "replace_pin_request",
+    "request_pin",
     "restore_visibility",
     "rights_to_restore",
     "scrub",
+    "tend_copy",
+    "tend_kubo",
+    "unfinished_pin_requests",
     "verify_dag",
 ]

@@ -1,4 +1,5 @@
-"""Pins, and the roots that keep content: every SQL statement that touches them. Pin requests are in `requests`."""
+"""Pins, and the roots that keep content: every SQL statement that touches them. Pin requests are in `requests`,
+copies in the Kubo node in `copies`."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ class Root(NamedTuple):
 
 async def insert_pin(connection: AsyncConnection, pin: Pin) -> bool:
     """Whether it is new; the project may have the CID pinned already."""
-    insert = _insert(connection, pins).values(
+    insert = insert_into(connection, pins).values(
         id=pin.id,
         project_id=pin.project_id,
         cid=cids.to_text(pin.cid),
@@ -159,7 +160,7 @@ async def hold(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> None:
-    insert = _insert(connection, content_roots).values(
+    insert = insert_into(connection, content_roots).values(
         cid=cids.to_text(cid),
         kind=kind,
         ref=ref,
@@ -210,8 +211,11 @@ async def roots_after(connection: AsyncConnection, last: Root | None, now: datet
     return [Root(cids.parse(row.cid), row.kind, row.ref, ProjectId(row.project_id), row.public) for row in rows]
 
 
-def _insert(connection: AsyncConnection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+def insert_into(connection: AsyncConnection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """An ``INSERT`` with ``ON CONFLICT``, which both databases have in the same form."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)
     return cast("postgresql.Insert | sqlite.Insert", sqlite.insert(table))
+
+
+from af.storage.store import copies as copies  # noqa: E402 - it needs the table above

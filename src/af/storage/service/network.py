@@ -1,0 +1,231 @@
+"""Public content on the open network: copies in the Kubo node, which announces them and gives them to other nodes.
+
+Public roots (`content_roots`) are the truth, rows of ``kubo_copies`` say how far the node is with each. Only blocks
+that everybody may see are read, so nothing private can get there. Nothing waits for the node: while it is down, rows
+wait.
+
+wanted -> pinned -> announced; when no public root holds it any more: leaving -> gone, until the node has collected it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+from af.core import metrics
+from af.core.context import ActorKind, Context
+from af.core.errors import Error, Forbidden
+from af.protocols.ipfs import car, export
+from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs.cid import CID
+from af.protocols.ipfs.errors import IpfsError
+from af.storage import store
+from af.storage.backends.kubo_rpc import KuboRpc
+from af.storage.errors import BlockServiceFailed, InvalidDag, KuboNotConfigured
+from af.storage.models import CopyState, KuboCopy
+from af.storage.service.access import block_store
+from af.storage.store import copies
+
+DUE_MAX = 200
+"""Copies that one look finds; the rest waits for the next one."""
+_PAGE = 500
+_ANSWER_SECONDS = 5.0
+_FIRST_DELAY_SECONDS = 15.0
+_LONGEST_DELAY_SECONDS = 3600.0
+_ERROR_MAX = 500
+
+
+def kubo_node(ctx: Context) -> KuboRpc | None:
+    """The node that the settings name, if they name one."""
+    found: KuboRpc | None = ctx.platform.ports.get(KuboRpc)
+    return found
+
+
+async def check_kubo(ctx: Context) -> str:
+    """For ``/ready``: the node's version. :raises KuboNotConfigured, BlockServiceFailed:"""
+    return await _required(ctx).version(timeout_seconds=_ANSWER_SECONDS)
+
+
+async def publish_ipns_record(ctx: Context, name: str, record: bytes) -> None:
+    """Give a valid IPNS record that is public here to the network. ``name`` is the IPNS name as text. The caller has
+    authorised, and tries again when it fails; a node in a network of its own keeps the record for itself.
+
+    :raises KuboNotConfigured: there is no node. :raises BlockServiceFailed: it is down, or refused
+    """
+    await _required(ctx).put_ipns_record(name, record)
+
+
+async def copies_due(ctx: Context) -> list[KuboCopy]:
+    """Bring the rows in line with the public roots, and find those to be worked on: none while the node is down. For
+    the worker."""
+    _only_the_platform(ctx)
+    node = kubo_node(ctx)
+    if node is None:
+        return []
+    async with ctx.reading() as connection:
+        changes = await copies.changes(connection, _PAGE)
+    if changes:
+        async with ctx.transaction() as tx:
+            now = ctx.now
+            await copies.want(tx, changes.fresh, now)
+            await copies.become(tx, changes.again, CopyState.WANTED, now=now, due_at=now)
+            await copies.become(tx, changes.unheld, CopyState.LEAVING, now=now, due_at=now)
+    async with ctx.reading() as connection:
+        found = await copies.due(connection, ctx.now, DUE_MAX)
+    if found:
+        try:
+            await node.version(timeout_seconds=_ANSWER_SECONDS)
+        except BlockServiceFailed as error:
+            ctx.log.warning("the Kubo node does not answer; copies wait", waiting=len(found), why=error.message)
+            return []
+    return found
+
+
+async def tend_copy(ctx: Context, root: CID) -> None:
+    """Do what the copy's row asks for. A failure is noted in the row, which is then due again later."""
+    _only_the_platform(ctx)
+    async with ctx.reading() as connection:
+        copy = await copies.get(connection, root)
+    node = kubo_node(ctx)
+    if copy is None or node is None:
+        return
+    try:
+        if copy.state is CopyState.LEAVING:
+            await _take_back(ctx, node, copy)
+        elif copy.state in (CopyState.WANTED, CopyState.PINNED):
+            await _give(ctx, node, copy)
+    except Error as error:
+        await copy_failed(ctx, root, error)
+
+
+async def copy_failed(ctx: Context, root: CID, error: Exception) -> None:
+    """Note why it did not work, and when to try again."""
+    _only_the_platform(ctx)
+    reason = error.message if isinstance(error, Error) else "Something went wrong on our side."
+    async with ctx.transaction() as tx:
+        copy = await copies.get(tx, root)
+        if copy is None or copy.state not in (CopyState.WANTED, CopyState.PINNED, CopyState.LEAVING):
+            return
+        delay = min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(copy.attempts, 10))
+        await copies.become(
+            tx,
+            [root],
+            copy.state,
+            now=ctx.now,
+            due_at=ctx.now + timedelta(seconds=delay),
+            attempts=copy.attempts + 1,
+            error=reason[:_ERROR_MAX],
+        )
+    _count("failed")
+    ctx.log.warning("copy in Kubo will be tried again", root=cids.to_text(root), state=copy.state, why=reason)
+
+
+async def _give(ctx: Context, node: KuboRpc, copy: KuboCopy) -> None:
+    turn = copy.turn
+    if copy.state is CopyState.WANTED:
+        async with ctx.reading() as connection:
+            public = await store.is_held_publicly(connection, copy.root)
+        if not public:
+            await _note(ctx, copy, CopyState.LEAVING, turn=turn, due_at=ctx.now)
+            return
+        if not await node.is_pinned(copy.root):
+            await node.import_car(_public_car(ctx, copy.root))
+        announces = not (ctx.settings.kubo and ctx.settings.kubo_network == "peers")  # there is nowhere to announce it
+        await _note(ctx, copy, CopyState.PINNED, turn=turn, due_at=ctx.now if announces else None)
+        turn += 1
+        _count("pinned")
+        if not announces:
+            return
+    await node.provide(copy.root)
+    await _note(ctx, copy, CopyState.ANNOUNCED, turn=turn, due_at=None)
+    _count("announced")
+
+
+async def _take_back(ctx: Context, node: KuboRpc, copy: KuboCopy) -> None:
+    """What is unpinned is gone when the node collects its garbage; see `tend_kubo`."""
+    await node.pin_rm(copy.root)
+    await _note(ctx, copy, CopyState.GONE, turn=copy.turn, due_at=None)
+    _count("unpinned")
+
+
+async def tend_kubo(ctx: Context) -> None:
+    """From time to time: remove unpinned content from a node that is ours alone, and want copies again that the node
+    has lost, say because it is another one now."""
+    _only_the_platform(ctx)
+    node = kubo_node(ctx)
+    if node is None:
+        return
+    try:
+        await _collect_gone(ctx, node)
+        await _want_lost(ctx, node)
+    except BlockServiceFailed as error:
+        ctx.log.warning("the Kubo node could not be tended", why=error.message)
+
+
+async def _collect_gone(ctx: Context, node: KuboRpc) -> None:
+    started = ctx.now
+    async with ctx.reading() as connection:
+        gone = await copies.in_states(connection, [CopyState.GONE], after=None, limit=1)
+    if not gone:
+        return
+    if ctx.settings.kubo:  # of a node elsewhere we do not know what it holds besides
+        await node.collect_garbage()
+    async with ctx.transaction() as tx:
+        await copies.delete_gone(tx, started)
+
+
+async def _want_lost(ctx: Context, node: KuboRpc) -> None:
+    pinned = {cid async for cid in node.pins()}
+    after: CID | None = None
+    while True:
+        async with ctx.reading() as connection:
+            states = [CopyState.PINNED, CopyState.ANNOUNCED]
+            page = await copies.in_states(connection, states, after=after, limit=_PAGE)
+        lost = [copy.root for copy in page if copy.root not in pinned]
+        if lost:
+            ctx.log.warning("copies in Kubo were lost", count=len(lost))
+            async with ctx.transaction() as tx:
+                await copies.become(tx, lost, CopyState.WANTED, now=ctx.now, due_at=ctx.now)
+        if len(page) < _PAGE:
+            return
+        after = page[-1].root
+
+
+async def _public_car(ctx: Context, root: CID) -> AsyncIterator[bytes]:
+    """The DAG as a CARv1, of public blocks only."""
+    blocks = block_store(ctx)
+
+    async def get(cid: CID) -> bytes:
+        return await blocks.get(cid, public_only=True)
+
+    yield car.header([root])
+    try:
+        async for cid, block in export.walk(get, root):
+            yield car.frame(cid, block)
+    except IpfsError as error:
+        raise InvalidDag(f"The content cannot be read whole: {error}.") from error
+
+
+async def _note(ctx: Context, copy: KuboCopy, state: CopyState, *, turn: int, due_at: datetime | None) -> None:
+    """Unless the row was changed meanwhile: then another run follows."""
+    async with ctx.transaction() as tx:
+        await copies.become(tx, [copy.root], state, now=ctx.now, due_at=due_at, turn=turn)
+    ctx.log.info("copy in Kubo", root=cids.to_text(copy.root), state=state)
+
+
+def _required(ctx: Context) -> KuboRpc:
+    node = kubo_node(ctx)
+    if node is None:
+        raise KuboNotConfigured(
+            "No Kubo node is configured.", hint="Start with `af up --kubo`, or set AF_KUBO_RPC_URL to a node elsewhere."
+        )
+    return node
+
+
+def _only_the_platform(ctx: Context) -> None:
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform's worker does this.")
+
+
+def _count(outcome: str) -> None:
+    metrics.counter("af_storage_kubo_copies_total").labels(outcome).inc()
