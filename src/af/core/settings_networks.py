@@ -1,4 +1,4 @@
-"""Settings of networks that are not ours: the part of `af.core.settings` that only users of such a network need."""
+"""Settings of networks that are not ours: the half of `af.core.settings` that only users of such a network need."""
 
 from __future__ import annotations
 

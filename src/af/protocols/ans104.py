@@ -102,7 +102,9 @@ class Entry:
 
 
 def sign(wallet: Wallet, data: bytes | BlobDigest, *, tags: Sequence[Tag] = (), anchor: bytes = b"") -> Head:
-    """The head of an item with this data (or data with this digest). Signing twice gives two ids.
+    """The head of an item with this data (or data with this digest). It is signed without salt, so the same data and
+    tags have the same id however often they are signed: an upload that is repeated is known, and not paid twice. Where
+    two ids are wanted, give two anchors.
 
     :raises InvalidItem: tags or anchor are out of bounds.
     """
@@ -112,7 +114,7 @@ def sign(wallet: Wallet, data: bytes | BlobDigest, *, tags: Sequence[Tag] = (), 
     message = deep_hash(_signed(Signing.ARWEAVE, wallet.owner, b"", anchor, written, data))
     return Head(
         signing=Signing.ARWEAVE,
-        signature=wallet.sign(message),
+        signature=wallet.sign(message, salt_bytes=0),
         owner=wallet.owner,
         target=b"",
         anchor=anchor,
@@ -135,6 +137,11 @@ def encode_head(head: Head) -> bytes:
             head.written_tags,
         )
     )
+
+
+def head_bytes(tags: Sequence[Tag]) -> int:
+    """How long the head of an item with these tags is, without target and anchor. :raises InvalidItem: too many."""
+    return 2 + sum(_SIZES[Signing.ARWEAVE]) + 1 + 1 + 16 + len(_write_tags(tags))
 
 
 def read_head(start: bytes) -> Head:

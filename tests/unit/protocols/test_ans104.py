@@ -88,6 +88,13 @@ def test_a_large_item_is_made_and_read_in_pieces(wallet: Wallet) -> None:
         assert got == b"".join(pieces)
 
 
+def test_the_same_item_has_the_same_id_however_often_it_is_signed(wallet: Wallet) -> None:
+    first = ans104.sign(wallet, DATA, tags=TAGS)
+    assert ans104.sign(wallet, DATA, tags=TAGS) == first
+    assert first.size_bytes == ans104.head_bytes(TAGS)
+    assert ans104.sign(wallet, DATA, tags=TAGS, anchor=bytes(32)).id != first.id
+
+
 def test_a_small_item_in_pieces_is_verified_too() -> None:
     reader = ItemReader()
     assert reader.data(ITEMS["solana"]) == b""

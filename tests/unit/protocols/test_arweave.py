@@ -166,7 +166,7 @@ def test_our_own_transaction_is_read_back(wallet: Wallet) -> None:
     assert transactions.read(transaction.to_json(data)) == (transaction, data)
     assert transactions.read(transaction.to_json()) == (transaction, b"")
     chunk = tree.chunk(1)
-    sent = transaction.chunk_to_json(chunk, data[chunk.start : chunk.end])
+    sent = transactions.chunk_to_json(tree, chunk, data[chunk.start : chunk.end])
     assert (sent["offset"], sent["data_size"]) == ("299999", "300000")
 
 

@@ -19,8 +19,6 @@ TAGS_MAX = 128
 TAG_BYTES_MAX = 2048
 """Of all names and values of a transaction together; nodes refuse more."""
 ANCHOR_BYTES_MAX = 48
-INLINE_BYTES_MAX = 10 << 20
-"""Data above this goes in chunks after its transaction."""
 REWARD_MAX = 10**22
 """Winston; more than there will ever be."""
 _FIELD_CHARACTERS_MAX = 20 << 20
@@ -87,16 +85,6 @@ class Transaction:
             "signature": to_base64url(self.signature),
         }
 
-    def chunk_to_json(self, chunk: Chunk, data: bytes) -> dict[str, str]:
-        """What ``POST /chunk`` takes."""
-        return {
-            "data_root": to_base64url(self.data_root),
-            "data_size": str(self.data_bytes),
-            "data_path": to_base64url(chunk.proof),
-            "offset": str(chunk.offset),
-            "chunk": to_base64url(data),
-        }
-
 
 def sign(wallet: Wallet, *, tree: ChunkTree, tags: tuple[Tag, ...], anchor: bytes, reward_winston: int) -> Transaction:
     """A transaction for data with this tree. :raises InvalidTransaction: out of bounds."""
@@ -111,6 +99,17 @@ def sign(wallet: Wallet, *, tree: ChunkTree, tags: tuple[Tag, ...], anchor: byte
         data_root=tree.root,
         signature=wallet.sign(message),
     )
+
+
+def chunk_to_json(tree: ChunkTree, chunk: Chunk, data: bytes) -> dict[str, str]:
+    """What ``POST /chunk`` takes: it belongs to every transaction with this root."""
+    return {
+        "data_root": to_base64url(tree.root),
+        "data_size": str(tree.size_bytes),
+        "data_path": to_base64url(chunk.proof),
+        "offset": str(chunk.offset),
+        "chunk": to_base64url(data),
+    }
 
 
 def read(value: Mapping[str, Any]) -> tuple[Transaction, bytes]:

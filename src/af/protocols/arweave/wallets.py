@@ -18,7 +18,8 @@ KEY_BITS = 4096
 OWNER_BYTES = SIGNATURE_BYTES = KEY_BITS // 8
 PUBLIC_EXPONENT = 65537
 JWK_BYTES_MAX = 16 << 10
-_SALT_BYTES = 32
+SALT_BYTES = 32
+"""What browsers' keys use."""
 
 
 class InvalidWallet(ValueError):
@@ -77,9 +78,9 @@ class Wallet:
         texts = (to_base64url(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in numbers)
         return json.dumps({"kty": "RSA", **dict(zip(names, texts, strict=True))})
 
-    def sign(self, message: bytes) -> bytes:
-        """RSA-PSS with SHA-256 and a salt of its size: the one that browsers' keys make, too."""
-        return self._key.sign(message, padding.PSS(padding.MGF1(hashes.SHA256()), _SALT_BYTES), hashes.SHA256())
+    def sign(self, message: bytes, *, salt_bytes: int = SALT_BYTES) -> bytes:
+        """RSA-PSS with SHA-256. Without salt the same message always gets the same signature."""
+        return self._key.sign(message, padding.PSS(padding.MGF1(hashes.SHA256()), salt_bytes), hashes.SHA256())
 
     def __str__(self) -> str:
         return self.address
