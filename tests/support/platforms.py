@@ -21,7 +21,9 @@ from af.core.ids import SessionId
 from af.core.messages.configured import open_transports
 from af.core.messages.transports import Transports
 from af.core.settings import load
+from af.names.backends.configured import open_names
 from af.storage.backends.configured import open_blocks
+from af.storage.backends.sources import Delegates
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -35,14 +37,16 @@ async def open_platform(
     resolved = load({}, data=folder, database_url=database_url, **settings)
     database = Database(async_url(database_url, resolved.sqlite_path))
     bell = Bell(folder / "bell")
-    async with open_blocks(resolved, clock) as blocks:
+    async with open_blocks(resolved, clock, database=database) as blocks:
         client = Client()
         ports: dict[type[Any], Any] = {
             storage.BlockStore: blocks,
             seal.Sealer: seal.Sealer(bytes(32)),
             Client: client,
+            Delegates: Delegates(resolved, client),
             Methods: open_methods(resolved, client),
             Transports: open_transports(resolved, client, clock),
+            **open_names(resolved, bell),
         }
         yield Platform(settings=resolved, database=database, clock=clock, bell=bell, ports=ports, port=8787)
     await database.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -28,6 +28,8 @@ from af.core.ids import ProjectId
 from af.core.rates import Rates
 
 Authenticate = Callable[[Context, HTTPConnection], Awaitable[Actor]]
+Rendering = Callable[[Error, str], Response]
+"""The response to an error; the text is the request id."""
 T = TypeVar("T")
 
 JSON_BYTES_MAX = 4 << 20
@@ -167,7 +169,7 @@ def _refuse_nul(scope: Scope) -> None:
 class RequestContext:
     """ASGI middleware: request id in, out and in the log; who asks, and not too often; errors rendered; one access-log
     line. What is below ``uncounted`` paths (the parts of a page) is not limited; what is below ``secret`` ones is not
-    logged."""
+    logged. ``renderings`` maps paths to the shape of errors there and below, where another standard prescribes one."""
 
     def __init__(
         self,
@@ -177,7 +179,9 @@ class RequestContext:
         *,
         uncounted: tuple[str, ...] = (),
         secret: tuple[str, ...] = (),
+        renderings: Mapping[str, Rendering] | None = None,
     ) -> None:
+        self.renderings = dict(renderings or {})
         self.app = app
         self.rates = Rates()
         self.uncounted = uncounted
@@ -222,7 +226,7 @@ class RequestContext:
             shown = as_error(error, ctx.log)
             if status:
                 raise  # the response has begun: the server must cut the connection
-            await problem(shown, request_id)(scope, receive, send_marked)
+            await self._rendering(scope["path"])(shown, request_id)(scope, receive, send_marked)
         finally:
             ctx.log.info(
                 "request",
@@ -240,6 +244,11 @@ class RequestContext:
         except Unauthenticated:
             self.rates.count(ctx).require()
             raise
+
+    def _rendering(self, path: str) -> Rendering:
+        """How errors look at this path."""
+        found = (made for base, made in self.renderings.items() if path == base or path.startswith(f"{base}/"))
+        return next(found, problem)
 
     def _loggable(self, path: str) -> str:
         """The path without what is secret in it."""

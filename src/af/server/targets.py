@@ -41,6 +41,7 @@ def _control_plane(platform: Platform) -> ASGIApp:
     from af import api
     from af.pages.routes import routes as page_routes
     from af.server import pages as first_page
+    from af.storage import pinning_api
 
     graphql = api.application(platform)
     router = Router([*rest_routes(), *first_page.routes(), *page_routes()], default=_Missing(), redirect_slashes=False)
@@ -61,6 +62,7 @@ def _control_plane(platform: Platform) -> ASGIApp:
         auth.authenticate,
         uncounted=("/assets/",),
         secret=("/invitations/", "/organizations/invitations/"),
+        renderings={pinning_api.PREFIX: pinning_api.failure},
     )
 
 
@@ -85,10 +87,10 @@ class _Dispatch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "neither lifespan nor websockets are switched on"
-        header = Headers(scope=scope).get("host", "")
-        address = classify(host_name(header), self._domain)
+        headers = Headers(scope=scope)
+        address = classify(host_name(headers.get("host", "")), self._domain)
         path: str = scope["path"]
-        if self._gateway is not None and await self._is_content(self._gateway, address, header, path):
+        if self._gateway is not None and await self._is_content(self._gateway, address, headers, path):
             await self._gateway(scope, receive, send)
         elif path in health.PATHS:
             await self._health(scope, receive, send)
@@ -99,7 +101,7 @@ class _Dispatch:
         else:
             await self._control(scope, receive, send)
 
-    async def _is_content(self, served: gateway.Gateway, address: Address, header: str, path: str) -> bool:
+    async def _is_content(self, served: gateway.Gateway, address: Address, headers: Headers, path: str) -> bool:
         """Whether the gateway answers. Names of services are never sites, ``gateway.`` apart."""
         if address.kind is Kind.SERVICE and address.service != "gateway":
             return False
@@ -107,7 +109,7 @@ class _Dispatch:
             return False
         if address.service == "gateway":
             return True
-        return await served.serves(header, path)
+        return await served.serves(headers.get("host", ""), path, headers.get("x-forwarded-host", ""))
 
     def _is_closed(self, address: Address) -> bool:
         """No page, no cookie, and no way to one. (On an IP address the login link leads on to the main address.)"""

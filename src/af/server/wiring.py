@@ -18,6 +18,7 @@ from af.core.http import Client
 from af.core.messages.configured import open_transports
 from af.core.messages.transports import Transports
 from af.core.settings import Settings
+from af.names.backends.configured import open_names
 from af.server.errors import DatabaseAbsent
 from af.storage.backends.configured import open_blocks, open_kubo
 from af.storage.backends.kubo_rpc import KuboRpc
@@ -42,8 +43,8 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
         stack.push_async_callback(database.close)
         bell = Bell(settings.data / "bell")
         stack.callback(bell.close)
-        blocks = await stack.enter_async_context(open_blocks(settings, clock))
-        ports: dict[type[Any], Any] = {storage.BlockStore: blocks}
+        blocks = await stack.enter_async_context(open_blocks(settings, clock, database=database))
+        ports: dict[type[Any], Any] = {storage.BlockStore: blocks, **open_names(settings, bell)}
         if not read_only:
             ports[Client] = client = Client()
             ports[Delegates] = Delegates(settings, client)

@@ -317,3 +317,45 @@ class KuboUnauthorized(BlockServiceFailed):
         "The Kubo node refuses our credentials. Set AF_KUBO_RPC_TOKEN to the secret of a bearer entry in its "
         "configuration (API.Authorizations), with /api/v0 among its AllowedPaths."
     )
+
+
+class BucketUnreachable(StoreFailed):
+    """The S3 server did not answer, also after several tries."""
+
+    code = "bucket_unreachable"
+    number = 3060
+    explain = (
+        "The S3 server at AF_S3_ENDPOINT did not answer. Blocks in this machine's cache are still served. Check the "
+        "address and the network; `af doctor` says whether the bucket answers."
+    )
+
+    def __init__(self, endpoint: str, why: str) -> None:
+        super().__init__(
+            f"The S3 server at {endpoint} does not answer.",
+            hint="Check AF_S3_ENDPOINT and the network; `af doctor` tries the bucket.",
+            detail=why,
+        )
+
+
+class BucketRefused(StoreFailed):
+    """The S3 server answered with a refusal that will not pass by itself."""
+
+    code = "bucket_refused"
+    number = 3061
+    retryable = False
+    explain = (
+        "The S3 server refused: a wrong key, secret or region, a bucket that does not exist, or a key that may not do "
+        "it. The message says which of the AF_S3_... settings to look at; `af doctor` tries them."
+    )
+
+
+class WrongBucket(StoreFailed):
+    """The bucket and the index in the database do not belong together."""
+
+    code = "wrong_bucket"
+    number = 3062
+    retryable = False
+    explain = (
+        "The bucket is not the one that the database knows: another platform has taken it over, it was emptied, or "
+        "AF_S3_BUCKET or AF_S3_PREFIX changed. Nothing is written, so that no content is lost."
+    )

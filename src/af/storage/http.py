@@ -1,4 +1,5 @@
-"""The REST edge of content, below ``/v1/projects/{project}/content``; the original upload protocol is in `fleek`.
+"""The REST edge of content, below ``/v1/projects/{project}/content``. The original upload protocol is in `fleek`, the
+Pinning Service API in `pinning_api`.
 
 POST missing        {"cids": [...]} -> {"missing": [...]}
 POST car            a CAR -> {"roots", "blocks", "newBlocks", "bytes"}
@@ -21,7 +22,7 @@ from af.core import web
 from af.core.errors import InvalidInput
 from af.protocols.ipfs import car
 from af.protocols.ipfs import cid as cids
-from af.storage import fleek, service
+from af.storage import fleek, pinning_api, service
 from af.storage.bodies import body
 from af.storage.models import CarReceipt
 from af.storage.service.access import parse_cid
@@ -115,4 +116,5 @@ routes = [
     Route(f"{_CONTENT}/{{cid}}.car", export_car, methods=["GET"]),
     Route(f"{_CONTENT}/{{cid}}/file/{{path:path}}", read_file, methods=["GET"]),
     *fleek.routes,
+    *pinning_api.routes,
 ]

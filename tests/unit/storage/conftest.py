@@ -15,11 +15,13 @@ from af.core.bell import Bell
 from af.core.clock import FixedClock
 from af.core.context import SYSTEM, Actor, ActorKind, Context, Platform
 from af.core.db import Database, async_url
+from af.core.http import Client
 from af.core.ids import ProjectId
 from af.core.settings import load
 from af.protocols.ipfs import car, unixfs
 from af.protocols.ipfs.cid import CID
 from af.storage.backends.configured import open_blocks
+from af.storage.backends.sources import Delegates
 
 
 class TickingClock(FixedClock):
@@ -77,7 +79,8 @@ async def platform(database_url: str, tmp_path: Path, clock: TickingClock) -> As
     database = Database(async_url(settings.database_url, settings.sqlite_path))
     bell = Bell(settings.data / "bell")
     async with open_blocks(settings, clock) as blocks:
-        ports = {storage.BlockStore: blocks}
+        client = Client()
+        ports = {storage.BlockStore: blocks, Client: client, Delegates: Delegates(settings, client)}
         yield Platform(settings=settings, database=database, clock=clock, bell=bell, ports=ports, port=8787)
     await database.close()
     bell.close()

@@ -14,7 +14,7 @@ from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage import store
 from af.storage.errors import MissingBlocks, PinNotFound
-from af.storage.models import ImportReceipt, Pin, ProjectStats
+from af.storage.models import DagSummary, ImportReceipt, Pin, ProjectStats
 from af.storage.service import blocks
 from af.storage.service.access import READ, WRITE, parse_cid
 from af.storage.service.dag import hold, publish, release, verify_dag
@@ -39,10 +39,19 @@ async def create_pin(
     summary = await verify_dag(ctx, project.id, root)
     if public:
         await publish(ctx, root)
+    async with ctx.transaction():
+        return (await keep(ctx, ProjectId(project.id), summary, name=name, folder=folder, public=public))[0]
+
+
+async def keep(
+    ctx: Context, project_id: ProjectId, summary: DagSummary, *, name: str, folder: str, public: bool
+) -> tuple[Pin, bool]:
+    """The project's pin of content that was verified (and, for ``public``, published), and whether it is new. Joins the
+    caller's transaction; the caller has authorised."""
     wanted = Pin(
         id=PinId(ids.new(ids.PIN, ctx.now)),
-        project_id=ProjectId(project.id),
-        cid=root,
+        project_id=project_id,
+        cid=summary.root,
         name=name,
         size=summary.bytes,
         folder=folder,
@@ -51,15 +60,16 @@ async def create_pin(
     )
     async with ctx.transaction() as tx:
         is_new = await store.insert_pin(tx, wanted)
-        pin = wanted if is_new else await store.pin(tx, project.id, root)
+        pin = wanted if is_new else await store.pin(tx, project_id, summary.root)
         assert pin is not None, "the insert found it in this transaction"
         if not is_new and name and name != pin.name:
             await store.rename_pin(tx, pin.id, name, folder, ctx.now)
             pin = replace(pin, name=name, folder=folder, updated_at=ctx.now)
-        await hold(ctx, pin.project_id, root, "pin", pin.id, public)
+        await hold(ctx, project_id, summary.root, "pin", pin.id, public)
         if is_new:
-            await projects.audit(ctx, "pin.create", project.id, pin.id, None, {"cid": cids.to_text(root), "name": name})
-    return pin
+            shown = {"cid": cids.to_text(summary.root), "name": name}
+            await projects.audit(ctx, "pin.create", project_id, pin.id, None, shown)
+    return pin, is_new
 
 
 async def delete_pin(ctx: Context, project_id: str, cid: str) -> Pin:
@@ -70,10 +80,18 @@ async def delete_pin(ctx: Context, project_id: str, cid: str) -> Pin:
         pin = await store.pin(tx, project.id, root)
         if pin is None:
             raise PinNotFound(cid[:100])
+        await store.requests.delete_pinned(tx, project.id, root)  # they would say that it is still kept
+        await let_go(ctx, pin)
+    return pin
+
+
+async def let_go(ctx: Context, pin: Pin) -> None:
+    """Remove the pin and what it holds. Joins the caller's transaction; the caller has authorised."""
+    async with ctx.transaction() as tx:
         await store.delete_pin(tx, pin.id)
         await release(ctx, "pin", pin.id)
-        await projects.audit(ctx, "pin.delete", project.id, pin.id, {"cid": cids.to_text(root), "name": pin.name}, None)
-    return pin
+        shown = {"cid": cids.to_text(pin.cid), "name": pin.name}
+        await projects.audit(ctx, "pin.delete", pin.project_id, pin.id, shown, None)
 
 
 async def find_pin(ctx: Context, project_id: str, cid: str) -> Pin | None:
@@ -108,7 +126,9 @@ async def projects_to_forget(ctx: Context) -> list[ProjectId]:
             break
         after = page[-1].id
         async with ctx.reading() as connection:
-            found += await store.projects_with_pins(connection, [project.id for project in page])
+            named = [project.id for project in page]
+            with_pins = await store.projects_with_pins(connection, named)
+            found += dict.fromkeys([*with_pins, *await store.requests.projects_with_requests(connection, named)])
     return found
 
 
@@ -117,6 +137,7 @@ async def forget_project(ctx: Context, project_id: str) -> int:
     if ctx.actor.kind is not ActorKind.SYSTEM:
         raise Forbidden("Only the platform's worker does this.")
     async with ctx.transaction() as tx:
+        await store.requests.delete_of_project(tx, project_id)
         return await store.delete_pins_of_project(tx, project_id)
 
 

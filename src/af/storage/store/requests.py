@@ -43,8 +43,7 @@ pin_requests = sa.Table(
 
 
 async def insert(connection: AsyncConnection, request: PinRequest) -> PinRequest:
-    """Add the request, at its time or a little later: no two of a project have the same."""
-    await _take_turns(connection, request.project_id)
+    """Add the request, at its time or a little later: no two of a project have the same. After `take_turns`."""
     wished = request.created_at.replace(microsecond=request.created_at.microsecond // 1000 * 1000)
     query = sa.select(sa.func.max(pin_requests.c.created_at)).where(pin_requests.c.project_id == request.project_id)
     newest: datetime | None = (await connection.execute(query)).scalar()
@@ -72,12 +71,11 @@ async def insert(connection: AsyncConnection, request: PinRequest) -> PinRequest
     return found
 
 
-async def _take_turns(connection: AsyncConnection, project_id: str) -> None:
-    """Requests of one project come one after another; SQLite has one writer anyway."""
+async def take_turns(connection: AsyncConnection, project_id: str) -> None:
+    """Changes of one project's requests come one after another; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
-        await connection.execute(
-            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"pin_requests {project_id}")))
-        )
+        key = sa.func.hashtext(f"pin_requests {project_id}")
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 async def get(connection: AsyncConnection, project_id: str, request_id: str) -> PinRequest | None:
@@ -177,12 +175,21 @@ async def projects_with_requests(connection: AsyncConnection, project_ids: Seque
     return [ProjectId(row.project_id) for row in await connection.execute(query)]
 
 
-async def pinned_twins(connection: AsyncConnection, request: PinRequest) -> list[PinRequest]:
-    """Other requests of the project that have the same CID pinned."""
+async def has_pinned_twin(connection: AsyncConnection, request: PinRequest, *, made_pin: bool | None = None) -> bool:
+    """Whether another request of the project has the same CID pinned (and, if asked, made the pin)."""
     column = pin_requests.c
     same = (column.project_id == request.project_id, column.cid == cids.to_text(request.pin.cid))
-    query = sa.select(pin_requests).where(*same, column.id != request.id, column.state == PinState.PINNED.value)
-    return [_request(row) for row in await connection.execute(query.limit(2))]
+    query = sa.select(column.id).where(*same, column.id != request.id, column.state == PinState.PINNED.value)
+    if made_pin is not None:
+        query = query.where(column.made_pin.is_(made_pin))
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
+async def fetched_bytes(connection: AsyncConnection, project_id: str) -> int:
+    """What was fetched for the project's requests that have not failed."""
+    total = sa.select(sa.func.coalesce(sa.func.sum(pin_requests.c.bytes), 0))
+    of_project = (pin_requests.c.project_id == project_id, pin_requests.c.state != PinState.FAILED.value)
+    return int((await connection.execute(total.where(*of_project))).scalar_one())
 
 
 def _request(row: Any) -> PinRequest:

@@ -1,0 +1,226 @@
+"""Where content is fetched from: trustless gateways (https://specs.ipfs.tech/http-gateways/trustless-gateway/) and our
+own Kubo node, which looks for it in the whole network. What comes from them is not trusted: callers verify."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from af.core.clock import monotonic
+from af.core.errors import Error, Upstream
+from af.core.http import Client, Stream
+from af.core.settings import Settings
+from af.protocols import multiaddr
+from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs.cid import CID
+from af.protocols.multiaddr import InvalidMultiaddr
+
+_RAW = "application/vnd.ipld.raw"
+_CAR = "application/vnd.ipld.car; version=1; order=dfs; dups=n"
+_BLOCK_SECONDS = 20.0
+_CAR_HEAD_SECONDS = 30.0
+_CAR_IDLE_SECONDS = 20.0
+_IDENTITY_SECONDS = 2.0
+_IDENTITY_KEPT_SECONDS = 300.0
+_IDENTITY_BYTES_MAX = 1 << 20
+DELEGATES_MAX = 20
+
+
+class Refused(Upstream):
+    """A source answered, but not with what was asked for; it may have it later."""
+
+    code = "source_refused"
+    number = 3047
+    explain = "A source of content answered with an error, or with something that is neither a block nor a CAR."
+
+
+class Source(Protocol):
+    """A place that may have content. ``name`` tells people which one it is."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def block(self, cid: CID, *, limit_bytes: int) -> bytes:
+        """The bytes that the source says are the block.
+
+        :raises af.core.errors.Error: it has none, or does not answer as it should, or not in time
+        """
+        ...
+
+    def car(self, root: CID, *, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+        """All below ``root`` as a CAR, which may end early. :raises af.core.errors.Error: as `block`"""
+        ...
+
+
+class GatewaySource:
+    """A trustless gateway at ``base`` (an address without ``/ipfs``)."""
+
+    def __init__(self, client: Client, base: str, *, name: str, allow_private: bool) -> None:
+        self._client = client
+        self._base = base.rstrip("/")
+        self._name = name
+        self._allow_private = allow_private
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def block(self, cid: CID, *, limit_bytes: int) -> bytes:
+        reply = await self._client.request(
+            "GET",
+            f"{self._base}/ipfs/{cids.to_text(cid)}?format=raw",
+            headers={"Accept": _RAW},
+            limit_bytes=limit_bytes,
+            timeout_seconds=_BLOCK_SECONDS,
+            allow_private=self._allow_private,
+        )
+        if reply.status != 200:
+            raise Refused(f"HTTP {reply.status}")
+        return reply.body
+
+    async def car(self, root: CID, *, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+        stream = self._client.stream(
+            "GET",
+            f"{self._base}/ipfs/{cids.to_text(root)}?format=car&dag-scope=all",
+            headers={"Accept": _CAR},
+            limit_bytes=limit_bytes,
+            timeout_seconds=_CAR_HEAD_SECONDS,
+            idle_seconds=_CAR_IDLE_SECONDS,
+            allow_private=self._allow_private,
+        )
+        async with stream as answer:
+            _check(answer)
+            async for piece in answer.pieces:
+                yield piece
+
+
+class KuboSource:
+    """A Kubo node by its RPC API; what it does not have it looks for among its peers, for a while."""
+
+    def __init__(self, client: Client, rpc_url: str) -> None:
+        self._client = client
+        self._api = rpc_url.rstrip("/") + "/api/v0"
+
+    @property
+    def name(self) -> str:
+        return "the platform's Kubo node"
+
+    async def block(self, cid: CID, *, limit_bytes: int) -> bytes:
+        query = urlencode({"arg": cids.to_text(cid), "timeout": f"{_BLOCK_SECONDS - 1:.0f}s"})
+        reply = await self._client.request(
+            "POST",
+            f"{self._api}/block/get?{query}",
+            limit_bytes=limit_bytes,
+            timeout_seconds=_BLOCK_SECONDS,
+            allow_private=True,  # the address is the operator's setting
+        )
+        if reply.status != 200:
+            raise Refused("it does not find the block")
+        return reply.body
+
+    async def car(self, root: CID, *, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+        query = urlencode({"arg": cids.to_text(root), "progress": "false"})
+        stream = self._client.stream(
+            "POST",
+            f"{self._api}/dag/export?{query}",
+            limit_bytes=limit_bytes,
+            timeout_seconds=_CAR_HEAD_SECONDS,
+            idle_seconds=_CAR_IDLE_SECONDS,
+            allow_private=True,
+        )
+        async with stream as answer:
+            _check(answer)
+            async for piece in answer.pieces:
+                yield piece
+
+
+def _check(answer: Stream) -> None:
+    if answer.status != 200:
+        raise Refused(f"HTTP {answer.status}")
+
+
+def sources_for(settings: Settings, client: Client, origins: Sequence[str]) -> list[Source]:
+    """Where to ask, in order: our Kubo node, what the pin's maker named, the operator's gateways.
+
+    Origins that are not HTTP servers are passed over. Those on private addresses are refused when they are called,
+    unless the operator's settings name them.
+    """
+    found: list[Source] = []
+    # A node that is also our block store holds blocks that are private to other projects.
+    if settings.kubo_rpc_url and settings.block_backend != "kubo":
+        found.append(KuboSource(client, settings.kubo_rpc_url))
+    configured = _split(settings.retrieval_gateways)
+    private = {*configured, *_split(settings.private_origins)}
+    named = [base for base in map(gateway_of, origins) if base is not None]
+    for base in dict.fromkeys(named):
+        found.append(GatewaySource(client, base, name=base, allow_private=_origin(base) in private))
+    for number, base in enumerate(configured, 1):
+        if base not in named:  # its address is the operator's business
+            found.append(GatewaySource(client, base, name=f"the platform's gateway {number}", allow_private=True))
+    return found
+
+
+def gateway_of(origin: str) -> str | None:
+    """The address of the HTTP server that a pin's origin (a URL or multiaddr) names, if it names one."""
+    if origin.startswith("/"):
+        try:
+            return multiaddr.http_url(origin)
+        except InvalidMultiaddr:
+            return None
+    try:
+        parts = urlsplit(origin)
+        port = parts.port  # raises for one that cannot be
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password or port == 0:
+        return None
+    path = parts.path.partition("/ipfs/")[0].rstrip("/")
+    return f"{parts.scheme}://{parts.netloc.lower()}{path}"
+
+
+def _origin(base: str) -> str:
+    parts = urlsplit(base)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _split(setting: str) -> list[str]:
+    return [part for part in setting.split(",") if part]
+
+
+class _Identity(msgspec.Struct):
+    addresses: list[str] | None = msgspec.field(name="Addresses", default=None)
+
+
+class Delegates:
+    """The addresses at which our Kubo node takes content from other nodes, asked for now and then."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._api = f"{settings.kubo_rpc_url.rstrip('/')}/api/v0" if settings.kubo_rpc_url else ""
+        self._client = client
+        self._known: tuple[str, ...] = ()
+        self._until = 0.0
+
+    async def addresses(self) -> tuple[str, ...]:
+        """Multiaddrs with ``/p2p/``; none when there is no node or it does not answer."""
+        if self._api and monotonic() >= self._until:
+            self._until = monotonic() + _IDENTITY_KEPT_SECONDS  # also when it fails: lists must not wait for it
+            self._known = await self._ask()
+        return self._known
+
+    async def _ask(self) -> tuple[str, ...]:
+        try:
+            reply = await self._client.request(
+                "POST",
+                f"{self._api}/id",
+                limit_bytes=_IDENTITY_BYTES_MAX,
+                timeout_seconds=_IDENTITY_SECONDS,
+                allow_private=True,
+            )
+            identity = msgspec.json.decode(reply.body, type=_Identity)
+        except (Error, msgspec.DecodeError):
+            return ()
+        found = [text for text in identity.addresses or () if "/p2p/" in text]
+        return tuple(dict.fromkeys(found))[:DELEGATES_MAX]
