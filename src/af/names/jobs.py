@@ -1,0 +1,42 @@
+"""Work of names that goes on by itself: records are signed anew in time, or when their site changes; names of deleted
+projects go."""
+
+from __future__ import annotations
+
+from af.core.context import Context
+from af.core.ids import IpnsRecordId
+from af.core.workflows import Reconciler, Schedule, Workflow
+from af.names import service
+
+_RENEW = "names.renew"
+_FORGET = "names.forget_project"
+
+
+async def _renew(ctx: Context, record_id: str) -> None:
+    await service.renew(ctx, IpnsRecordId(record_id))
+
+
+async def _not_renewed(ctx: Context, _: Exception, record_id: str) -> None:
+    await service.postpone(ctx, IpnsRecordId(record_id))
+
+
+async def _find_due(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
+    return [
+        (f"{_RENEW}:{record_id}:{since.timestamp():.6f}", (record_id,)) for record_id, since in await service.due(ctx)
+    ]
+
+
+async def _forget(ctx: Context, project_id: str) -> None:
+    await service.forget_project(ctx, project_id)
+
+
+async def _find_deleted(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
+    return [(f"{_FORGET}:{project_id}", (project_id,)) for project_id in await service.projects_to_forget(ctx)]
+
+
+WORKFLOWS = (Workflow(_RENEW, _renew, _not_renewed, lane="names"), Workflow(_FORGET, _forget))
+RECONCILERS = (
+    Reconciler("names.due", _RENEW, _find_due),
+    Reconciler("names.deleted_projects", _FORGET, _find_deleted, every_seconds=60.0),
+)
+SCHEDULES: tuple[Schedule, ...] = ()

@@ -1,0 +1,3 @@
+"""Names: every SQL statement that touches them, one file for each kind of name."""
+
+from af.names.store import ipns as ipns
