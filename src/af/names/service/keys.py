@@ -31,11 +31,10 @@ async def create(
     key = signing.new_key()
     fresh = signing.new_name(ctx, project.id, ipns.name_of(key), label=label)
     name = replace(fresh, key_type=_type_of(key), site_id=site_id, value=value and rules.read_target(value).path)
-    async with ctx.transaction() as tx:
-        await signing.keep_name(ctx, tx, name)
-        await signing.keep_key(ctx, tx, name, key)
+    async with ctx.transaction():
+        await signing.keep_name(ctx, name, key)
         await projects.audit(ctx, "ipns.create", name.project_id, name.id, None, {"name": name.name, "label": label})
-        return await signing.sign(ctx, tx, name) if value else name
+        return await signing.sign(ctx, name) if value else name
 
 
 async def import_key(ctx: Context, project_id: str, data: bytes, *, label: str | None = None) -> IpnsName:
@@ -56,11 +55,11 @@ async def import_key(ctx: Context, project_id: str, data: bytes, *, label: str |
             raise IpnsNameTaken(f"The project has the key of {fresh.name} already.", field="key")
         if known is None:
             name = replace(fresh, key_type=_type_of(key))
-            await signing.keep_name(ctx, tx, name)
+            await signing.keep_name(ctx, name, key)
         else:
             name = replace(known, key_type=_type_of(key), label=label or known.label, updated_at=ctx.now)
             await store.ipns.update(tx, name)
-        await signing.keep_key(ctx, tx, name, key)
+            await signing.keep_key(ctx, name, key)
         await projects.audit(ctx, "ipns.import", name.project_id, name.id, None, {"name": name.name, "label": label})
     return name
 
@@ -73,8 +72,8 @@ async def export_key(ctx: Context, project_id: str | None, named: str, key_forma
     if key_format not in list(KeyFormat):
         raise InvalidInput(f"The format is one of {', '.join(KeyFormat)}.", field="format")
     name = await name_for(ctx, TAKE, project_id, named)
-    async with ctx.transaction() as tx:
-        key = await signing.key_of(ctx, tx, name)
+    async with ctx.transaction():
+        key = await signing.key_of(ctx, name)
         await projects.audit(ctx, "ipns.export", name.project_id, name.id, None, {"name": name.name})
     try:
         return peerkeys.export_key(key, KeyFormat(key_format))
@@ -90,8 +89,8 @@ async def rotate(ctx: Context, project_id: str | None, named: str) -> IpnsName:
     """
     found = await name_for(ctx, WRITE, project_id, named)
     key = signing.new_key()
-    async with ctx.transaction() as tx:
-        old = await signing.locked(tx, found.id)
+    async with ctx.transaction():
+        old = await signing.locked(ctx, found.id)
         if old.replaced_by is not None:
             raise AlreadyRotated(f"{old.name} leads to {old.replaced_by} already.", hint="Rotate that one.")
         fresh = signing.new_name(ctx, old.project_id, ipns.name_of(key), label=old.label)
@@ -104,18 +103,17 @@ async def rotate(ctx: Context, project_id: str | None, named: str) -> IpnsName:
             ttl_seconds=old.ttl_seconds,
         )
         handing_over = replace(old, label=None, site_id=None, value=f"/ipns/{fresh.name}", replaced_by=fresh.name)
-        await signing.sign(ctx, tx, handing_over)  # gives the label free, too
-        await signing.keep_name(ctx, tx, fresh)
-        await signing.keep_key(ctx, tx, fresh, key)
+        await signing.sign(ctx, handing_over)  # gives the label free, too
+        await signing.keep_name(ctx, fresh, key)
         await projects.audit(ctx, "ipns.rotate", old.project_id, old.id, {"name": old.name}, {"name": fresh.name})
-        return await signing.sign(ctx, tx, fresh) if fresh.value else fresh
+        return await signing.sign(ctx, fresh) if fresh.value else fresh
 
 
 async def delete(ctx: Context, project_id: str | None, named: str) -> IpnsName:
     """Forget the name, its record and its key. Nobody can publish under it again who has no copy of the key."""
     found = await name_for(ctx, WRITE, project_id, named)
     async with ctx.transaction() as tx:
-        name = await signing.locked(tx, found.id)
+        name = await signing.locked(ctx, found.id)
         await store.ipns.delete(tx, name.id)
         ctx.ring("names")
         before = {"name": name.name, "label": name.label, "value": name.value}

@@ -38,16 +38,16 @@ async def publish(
         raise InvalidInput("The sequence is between 0 and 2^63 - 1.", field="sequence")
     if path == f"/ipns/{found.name}" or path.startswith(f"/ipns/{found.name}/"):
         raise NameInvalid("A name cannot lead to itself.", field="value")
-    async with ctx.transaction() as tx:
-        name = await signing.locked(tx, found.id)
+    async with ctx.transaction():
+        name = await signing.locked(ctx, found.id)
         if sequence is not None:
-            newest = await signing.newest(tx, ipns.parse_name(name.name))
+            newest = await signing.newest(ctx, ipns.parse_name(name.name))
             if newest is not None and sequence <= newest.sequence:
                 raise IpnsRecordOutdated(
                     f"Sequence {sequence} is not above {newest.sequence}, which is here already.", field="sequence"
                 )
         wanted = replace(name, value=path, lifetime_seconds=lifetime_seconds, ttl_seconds=ttl_seconds, replaced_by=None)
-        signed = await signing.sign(ctx, tx, wanted, sequence=sequence)
+        signed = await signing.sign(ctx, wanted, sequence=sequence)
         await _record(ctx, "ipns.publish", name, signed)
     return signed
 
@@ -61,7 +61,7 @@ async def put_record(ctx: Context, project_id: str, name_text: str, data: bytes)
     project = await projects.authorize(ctx, WRITE, project_id=project_id)
     name, record, value = _verified(ctx, name_text, data)
     async with ctx.transaction() as tx:
-        newest = await signing.newest(tx, name)
+        newest = await signing.newest(ctx, name)
         if newest is not None and newest.data != data and ipns.newer(newest, record) is newest:
             raise IpnsRecordOutdated(
                 f"A newer record of {ipns.to_text(name)} is here: its sequence is {newest.sequence}, that of this one "
@@ -71,7 +71,7 @@ async def put_record(ctx: Context, project_id: str, name_text: str, data: bytes)
         known = await store.ipns.in_project(tx, project.id, ipns.to_text(name))
         if known is None:
             known = signing.new_name(ctx, project.id, name)
-            await signing.keep_name(ctx, tx, known)
+            await signing.keep_name(ctx, known)
         elif known.record == data:
             return known
         left = record.valid_until - ctx.now

@@ -31,7 +31,7 @@ async def renew(ctx: Context, record_id: IpnsRecordId) -> None:
         name = await store.ipns.by_id(tx, record_id, locked=True)
         if name is None or name.due_at is None or name.due_at > ctx.now or not name.value:
             return
-        await signing.sign(ctx, tx, name, renewal=True)
+        await signing.sign(ctx, name, renewal=True)
 
 
 async def postpone(ctx: Context, record_id: IpnsRecordId) -> None:

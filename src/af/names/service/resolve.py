@@ -79,8 +79,7 @@ async def _record(ctx: Context, name: ipns.Name) -> ipns.Record | None:
     kept = cache.get(name)
     if kept is None:
         mark = cache.mark()
-        async with ctx.looking_up() as connection:
-            kept = (await signing.newest(connection, name, valid_at=ctx.now),)
+        kept = (await signing.newest(ctx, name, valid_at=ctx.now),)
         cache.put(name, kept[0], mark)
     found = kept[0]
     return None if found is None or found.is_expired(ctx.now) else found

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.core import ids
 from af.core.context import Context
@@ -45,21 +44,26 @@ def new_name(ctx: Context, project_id: ProjectId, name: ipns.Name, *, label: str
     )
 
 
-async def keep_name(ctx: Context, tx: AsyncConnection, name: IpnsName) -> None:
+async def keep_name(ctx: Context, name: IpnsName, key: PrivateKey | None = None) -> None:
     """:raises TooManyIpnsNames, IpnsNameTaken:"""
-    if await store.ipns.count(tx, name.project_id) >= rules.NAMES_PER_PROJECT_MAX:
-        raise TooManyIpnsNames(f"A project may have {rules.NAMES_PER_PROJECT_MAX:,} IPNS names.")
-    await store.ipns.insert(tx, name)
+    async with ctx.transaction() as tx:
+        if await store.ipns.count(tx, name.project_id) >= rules.NAMES_PER_PROJECT_MAX:
+            raise TooManyIpnsNames(f"A project may have {rules.NAMES_PER_PROJECT_MAX:,} IPNS names.")
+        await store.ipns.insert(tx, name)
+        if key is not None:
+            await keep_key(ctx, name, key)
 
 
-async def keep_key(ctx: Context, tx: AsyncConnection, name: IpnsName, key: PrivateKey) -> None:
+async def keep_key(ctx: Context, name: IpnsName, key: PrivateKey) -> None:
     sealed = ctx.get(Sealer).seal(peerkeys.export_key(key), purpose=_purpose(name))
-    await store.ipns.insert_key(tx, name.id, sealed, ctx.now)
+    async with ctx.transaction() as tx:
+        await store.ipns.insert_key(tx, name.id, sealed, ctx.now)
 
 
-async def key_of(ctx: Context, connection: AsyncConnection, name: IpnsName) -> PrivateKey:
+async def key_of(ctx: Context, name: IpnsName) -> PrivateKey:
     """:raises NoIpnsKey: it is not here. :raises SealBroken: it cannot be opened."""
-    sealed = await store.ipns.key(connection, name.id)
+    async with ctx.looking_up() as connection:
+        sealed = await store.ipns.key(connection, name.id)
     if sealed is None:
         raise NoIpnsKey(
             f"The private key of {name.name} is not here.", hint="Import it (`af ipns import`), or sign it elsewhere."
@@ -67,34 +71,33 @@ async def key_of(ctx: Context, connection: AsyncConnection, name: IpnsName) -> P
     return peerkeys.import_key(ctx.get(Sealer).open(sealed, purpose=_purpose(name)))
 
 
-async def locked(tx: AsyncConnection, record_id: IpnsRecordId) -> IpnsName:
-    """The name, which nobody else changes until this transaction ends."""
-    name = await store.ipns.by_id(tx, record_id, locked=True)
+async def locked(ctx: Context, record_id: IpnsRecordId) -> IpnsName:
+    """The name, which nobody else changes until the caller's transaction ends."""
+    async with ctx.transaction() as tx:
+        name = await store.ipns.by_id(tx, record_id, locked=True)
     if name is None:
         raise IpnsRecordNotFound("The IPNS name was deleted meanwhile.")
     return name
 
 
-async def newest(
-    connection: AsyncConnection, name: ipns.Name, *, valid_at: datetime | None = None
-) -> ipns.Record | None:
+async def newest(ctx: Context, name: ipns.Name, *, valid_at: datetime | None = None) -> ipns.Record | None:
     """The newest record that any project keeps of the name; with ``valid_at`` of those that have not expired then."""
+    async with ctx.looking_up() as connection:
+        kept = await store.ipns.records_of(connection, ipns.to_text(name))
     found: ipns.Record | None = None
-    for data in await store.ipns.records_of(connection, ipns.to_text(name)):
+    for data in kept:
         record = ipns.read(name, data)
         if valid_at is None or not record.is_expired(valid_at):
             found = record if found is None else ipns.newer(found, record)
     return found
 
 
-async def sign(
-    ctx: Context, tx: AsyncConnection, name: IpnsName, *, sequence: int | None = None, renewal: bool = False
-) -> IpnsName:
+async def sign(ctx: Context, name: IpnsName, *, sequence: int | None = None, renewal: bool = False) -> IpnsName:
     """Sign a record that says ``name.value``, valid from now for its lifetime, and write the row. The caller has locked
     it. ``renewal``: the sequence rises only if the newest record says something else."""
-    key = await key_of(ctx, tx, name)
+    key = await key_of(ctx, name)
     if sequence is None:
-        before = await newest(tx, ipns.parse_name(name.name))
+        before = await newest(ctx, ipns.parse_name(name.name))
         sequence = rules.next_sequence(before, name.value, renewal=renewal)
     valid_until = ctx.now + timedelta(seconds=name.lifetime_seconds)
     signed = replace(
@@ -111,8 +114,9 @@ async def sign(
         due_at=rules.next_signing(ctx.now, name.lifetime_seconds),
         updated_at=ctx.now,
     )
-    await store.ipns.update(tx, signed)
-    ctx.ring("names")
+    async with ctx.transaction() as tx:
+        await store.ipns.update(tx, signed)
+        ctx.ring("names")
     return signed
 
 
