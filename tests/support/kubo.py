@@ -61,9 +61,10 @@ def _found() -> tuple[Path | None, str]:
 
 
 class KuboRepository:
-    """An offline IPFS repository in `directory`: no bootstrap peers, no routing, no DNS, loopback only."""
+    """An offline IPFS repository in `directory`: no bootstrap peers, no routing, no DNS, loopback only. With ``swarm``
+    others on this machine can connect to it."""
 
-    def __init__(self, binary: Path, directory: Path, *, sync: bool = False) -> None:
+    def __init__(self, binary: Path, directory: Path, *, sync: bool = False, swarm: bool = False) -> None:
         self.binary = binary
         self.directory = directory
         self._environment = {
@@ -75,7 +76,7 @@ class KuboRepository:
         }
         if not (directory / "repo" / "config").exists():
             self.run("init", "--empty-repo", "--profile=test")  # profile: loopback addresses, nobody to bootstrap from
-            self._configure(sync)
+            self._configure(sync, swarm)
 
     def run(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """Runs `ipfs <arguments>` and returns its output; raises RuntimeError with what it said on failure."""
@@ -91,12 +92,12 @@ class KuboRepository:
             raise RuntimeError(f"ipfs {' '.join(arguments[:4])}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout
 
-    def _configure(self, sync: bool) -> None:
+    def _configure(self, sync: bool, swarm: bool) -> None:
         path = self.directory / "repo" / "config"
         config: dict[str, Any] = json.loads(path.read_text())
         config["Addresses"] = {
             **config["Addresses"],
-            "Swarm": [],
+            "Swarm": ["/ip4/127.0.0.1/tcp/0"] if swarm else [],
             "API": "/ip4/127.0.0.1/tcp/0",
             "Gateway": "/ip4/127.0.0.1/tcp/0",
         }
@@ -115,10 +116,12 @@ class KuboRepository:
 
 
 class KuboDaemon:
-    """`with KuboDaemon(binary) as kubo:` a running offline daemon on free loopback ports, gone afterwards."""
+    """`with KuboDaemon(binary) as kubo:` a running daemon on free loopback ports, gone afterwards. It is offline, or
+    with ``swarm`` talks to whom it is connected to (`connect`)."""
 
-    def __init__(self, binary: Path, *, sync: bool = False) -> None:
+    def __init__(self, binary: Path, *, sync: bool = False, swarm: bool = False) -> None:
         self._binary = binary
+        self._swarm = swarm
         self._sync = sync
         self._stack = contextlib.ExitStack()
         self.repository: KuboRepository
@@ -128,10 +131,10 @@ class KuboDaemon:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kubo-")))
-            self.repository = KuboRepository(self._binary, directory, sync=self._sync)
+            self.repository = KuboRepository(self._binary, directory, sync=self._sync, swarm=self._swarm)
             log = stack.enter_context((directory / "daemon.log").open("wb"))
             process = subprocess.Popen(
-                [str(self._binary), "daemon", "--offline"],
+                [str(self._binary), "daemon", *([] if self._swarm else ["--offline"])],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -158,6 +161,14 @@ class KuboDaemon:
             time.sleep(0.05)
         text = (directory / "daemon.log").read_text(errors="replace")
         raise RuntimeError(f"the Kubo daemon did not start: {text[-1000:]}")
+
+    def address(self) -> str:
+        """Where others connect to it: `/ip4/127.0.0.1/tcp/…/p2p/…`."""
+        found: str = json.loads(self.call("/api/v0/id"))["Addresses"][0]
+        return found
+
+    def connect(self, address: str) -> None:
+        self.call(f"/api/v0/swarm/connect?arg={address}")
 
     def call(self, path: str, timeout_seconds: float = 60) -> bytes:
         """POSTs to the RPC API, e.g. `call("/api/v0/version")`."""

@@ -185,19 +185,46 @@ def _profile(environment: Mapping[str, str]) -> Check:
 
 def _programs(settings: Settings) -> Iterable[Check]:
     """Optional programs: only what a setting asks for can fail."""
-    if settings.block_backend == "kubo":
-        try:
-            connection = http.client.HTTPConnection(settings.kubo_rpc_url.split("//")[-1], timeout=_ANSWER_SECONDS)
-            connection.request("POST", "/api/v0/version")
-            version = json.loads(connection.getresponse().read(65536))["Version"]
-            yield Check("kubo", "ok", f"Kubo {version} at {settings.kubo_rpc_url}")
-        except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
-            yield Check("kubo", "fail", f"{settings.kubo_rpc_url} does not answer: {error}", "Start `ipfs daemon`.")
-    else:
-        yield Check("kubo", "ok", _where("ipfs") or "not installed; not needed, blocks are kept in segments")
+    yield _kubo(settings)
     yield Check("node", "ok", _where("node") or "not installed; only for building the dashboard")
     docker = "/var/run/docker.sock"
     yield Check("docker", "ok", docker if os.path.exists(docker) else "no Docker here; not needed for sites")
+
+
+def _kubo(settings: Settings) -> Check:
+    """The node beside the platform, or the one elsewhere. Without it everything but its own task goes on, unless it is
+    the block store."""
+    from af.server import kubo, reachable
+
+    beside = kubo.running(settings)
+    if beside is None and settings.kubo:
+        return _kubo_program(settings)
+    named = beside or settings
+    if not named.kubo_rpc_url:
+        return Check("kubo", "ok", _where("ipfs") or "not installed; not needed, blocks are kept in segments")
+    is_store = settings.block_backend == "kubo"
+    try:
+        version, peers = asyncio.run(reachable.ask_kubo(named, _ANSWER_SECONDS))
+    except Error as error:
+        return Check("kubo", "fail" if is_store else "warn", error.message, error.hint)
+    detail = f"Kubo {version}, {peers} {'peer' if peers == 1 else 'peers'}, at {named.kubo_rpc_url}"
+    if is_store and peers:
+        fix = "Start it with `ipfs daemon --offline`: it gives private blocks to nodes that know their CIDs."
+        return Check("kubo", "warn", f"{detail}, holds private blocks", fix)
+    if not peers and settings.kubo_network == "public":
+        return Check(
+            "kubo", "warn", detail, "Nobody gets content from it: let it through the firewall to the internet."
+        )
+    return Check("kubo", "ok", detail)
+
+
+def _kubo_program(settings: Settings) -> Check:
+    from af.server import kubo
+
+    try:
+        return Check("kubo", "ok", f"Kubo {kubo.examine(settings)}, will be started with the platform")
+    except Error as error:
+        return Check("kubo", "fail", f"{error.message} {error.detail}".strip(), error.hint)
 
 
 def _where(program: str) -> str:

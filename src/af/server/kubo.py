@@ -21,8 +21,12 @@ from typing import Any, NoReturn
 
 from af.core.setting_kinds import peer_addresses
 from af.core.settings import InvalidSetting, Settings, load
+from af.server import locks
 from af.server.errors import KuboAbsent, KuboUnusable, PortTaken
 
+LOCK = "kubo"
+"""Its lock among those of the targets (`af.server.locks`)."""
+_OURS = "platform"
 OLDEST = (0, 38)
 """The first release with the section ``Provide`` in its configuration."""
 _COMMAND_SECONDS = 60.0
@@ -97,9 +101,8 @@ def prepare(settings: Settings) -> Node:
 
     :raises KuboAbsent, KuboUnusable, PortTaken, InvalidSetting: nothing was started
     """
-    check_settings(settings)
+    examine(settings)
     ipfs = program(settings)
-    check_version(_said(ipfs, folder(settings), "version", "--number"))
     _check_swarm_port(settings.kubo_swarm_host, settings.kubo_swarm_port)
     repository = folder(settings)
     if not (repository / "config").exists():
@@ -110,6 +113,27 @@ def prepare(settings: Settings) -> Node:
     _configure(repository / "config", settings, port=port, token=token)
     ready = replace(settings, kubo_binary=ipfs, kubo_rpc_url=f"http://127.0.0.1:{port}", kubo_rpc_token=token)
     return Node(ready, reserved)
+
+
+def examine(settings: Settings) -> str:
+    """The version of the program, for `af doctor`. :raises KuboAbsent, KuboUnusable, InvalidSetting:"""
+    check_settings(settings)
+    version = _said(program(settings), folder(settings), "version", "--number").strip()
+    check_version(version)
+    return version
+
+
+def running(settings: Settings) -> Settings | None:
+    """The settings that name the node that runs beside a platform on this data folder now, if one does."""
+    if locks.holder(settings.data, LOCK) is None:
+        return None
+    try:
+        config = json.loads((folder(settings) / "config").read_text("utf-8"))
+        _, _, host, _, port = config["Addresses"]["API"].split("/")
+        token = config["API"]["Authorizations"][_OURS]["AuthSecret"].removeprefix("bearer:")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # it is just being made
+    return replace(settings, kubo_rpc_url=f"http://{host}:{port}", kubo_rpc_token=token)
 
 
 def check_version(text: str) -> None:
@@ -146,7 +170,7 @@ def configured(config: Mapping[str, Any], settings: Settings, *, port: int, toke
         Swarm=swarm_addresses(settings.kubo_swarm_host, settings.kubo_swarm_port),
         NoAnnounce=private,
     )
-    put("API", Authorizations={"platform": {"AuthSecret": f"bearer:{token}", "AllowedPaths": ["/api/v0"]}})
+    put("API", Authorizations={_OURS: {"AuthSecret": f"bearer:{token}", "AllowedPaths": ["/api/v0"]}})
     put("Swarm", AddrFilters=private)
     put("Peering", Peers=[{"ID": one, "Addrs": at} for one, at in peer_addresses(settings.kubo_peers).items()])
     put("Discovery", MDNS={"Enabled": False})

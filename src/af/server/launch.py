@@ -80,7 +80,7 @@ def launch(
     settings = replace(settings, data=settings.data.absolute())
     os.umask(0o077)  # what the platform keeps is its owner's, whatever folder it was given
     preflight.check(settings, targets)
-    held = locks.take(settings.data, targets | {"kubo"} if settings.kubo else targets, os.getpid())
+    held = locks.take(settings.data, targets | {kubo.LOCK} if settings.kubo else targets, os.getpid())
     try:
         node = kubo.prepare(settings) if settings.kubo else None
         settings = node.settings if node is not None else settings

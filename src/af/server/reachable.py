@@ -1,11 +1,13 @@
-"""The database as `af doctor` sees it: does it answer, and does its schema fit this program?"""
+"""The database and the Kubo node as `af doctor` sees them: do they answer, and does the schema fit this program?"""
 
 from __future__ import annotations
 
 from af.core import db, migrations
 from af.core.db import Database
+from af.core.http import Client
 from af.core.migrations import NewerSchema
 from af.core.settings import Settings
+from af.storage.backends.kubo_rpc import KuboRpc
 
 
 async def describe(settings: Settings) -> str:
@@ -27,3 +29,12 @@ async def describe(settings: Settings) -> str:
             hint="Start the newer version of the platform, or use another data folder.",
         )
     return f"{kind}, schema revision {at or 'none yet'}"
+
+
+async def ask_kubo(settings: Settings, timeout_seconds: float) -> tuple[str, int]:
+    """(version, peers) of the node that the settings name.
+
+    :raises af.storage.errors.BlockServiceFailed: it does not answer, or refuses us.
+    """
+    rpc = KuboRpc(settings.kubo_rpc_url, Client(), token=settings.kubo_rpc_token)
+    return await rpc.version(timeout_seconds=timeout_seconds), await rpc.peers(timeout_seconds=timeout_seconds)
