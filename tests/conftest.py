@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import ipaddress
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import chromium, mail, postgres
+from tests.support import chromium, mail, postgres, s3
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -135,11 +136,12 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test that needs the mail server may have to wait until it is built."""
-    if not mail.MAILPIT.is_built():
-        for item in items:
-            if "mailpit" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.timeout(mail.TEST_TIMEOUT_SECONDS))
+    """The first test that needs the mail or the S3 server may have to wait until it is built."""
+    for item in items:
+        waits_for_mail = "mailpit" in getattr(item, "fixturenames", ()) and not mail.MAILPIT.is_built()
+        waits_for_s3 = item.get_closest_marker("s3") is not None and not s3.VERSITYGW.is_built()
+        if waits_for_mail or waits_for_s3:
+            item.add_marker(pytest.mark.timeout(mail.TEST_TIMEOUT_SECONDS))
 
 
 @pytest.fixture(scope="session")
@@ -155,6 +157,24 @@ def mailbox(mailpit: mail.Mailpit) -> Iterator[mail.Mailpit]:
     mailpit.clear()
     yield mailpit
     mailpit.misbehave()
+
+
+# --- S3 -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3Server]:
+    """A real S3 server per test process; mark the test ``s3``. Tests that stop it start their own."""
+    with s3.running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: s3.S3Server) -> str:
+    """A new, empty bucket."""
+    name = f"bucket-{secrets.token_hex(6)}"
+    s3_server.create_bucket(name)
+    return name
 
 
 # --- no network -----------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from af.storage.backends.kubo import KuboStore
 from af.storage.backends.kubo_rpc import KuboRpc
 from af.storage.backends.segments import SegmentStore
 from af.storage.errors import BlockMissing, StoreBusy
-from tests.support import kubo
+from tests.support import kubo, s3
 
 ADA, BOB = "prj_ada", "prj_bob"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,9 +40,26 @@ def clock() -> FixedClock:
     return FixedClock(START)
 
 
-@pytest.fixture(params=["segments", pytest.param("kubo", marks=pytest.mark.kubo)])
+STORES = [
+    "segments",
+    pytest.param("kubo", marks=pytest.mark.kubo),
+    pytest.param("s3-sqlite", marks=pytest.mark.s3),
+    pytest.param("s3-postgresql", marks=[pytest.mark.s3, pytest.mark.postgres]),
+]
+
+
+@pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock) -> AsyncIterator[BlockStore]:
     made: SegmentStore | KuboStore
+    if request.param.startswith("s3-"):
+        server: s3.S3Server = request.getfixturevalue("s3_server")
+        address = server.address(request.getfixturevalue("s3_bucket"))
+        async with (
+            s3.index_database(request, request.param[3:], tmp_path) as database,
+            s3.opened(tmp_path / "cache", address, database, clock) as shared,
+        ):
+            yield shared
+        return
     if request.param == "segments":
         made = SegmentStore(tmp_path / "blocks", clock=clock, segment_bytes=1 << 20)
     else:

@@ -199,6 +199,31 @@ def http_url_or_off(text: str) -> str:
     return text if text == "off" else http_url(text)
 
 
+def s3_bucket(text: str) -> str:
+    """A bucket's name: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html."""
+    inner = text.replace(".", "").replace("-", "")
+    if text and not (3 <= len(text) <= 63 and inner.isascii() and inner.isalnum() and text == text.lower()):
+        raise ValueError("must be the name of a bucket: 3 to 63 of a-z, 0-9, - and .")
+    return text
+
+
+def s3_region(text: str) -> str:
+    if not (text.isascii() and text.replace("-", "").isalnum()):
+        raise ValueError("must be the name of a region such as us-east-1")
+    return text
+
+
+def s3_prefix(text: str) -> str:
+    """Empty, or with one slash at the end and none at the beginning."""
+    parts = text.strip("/").split("/")
+    if not text.strip("/"):
+        return ""
+    good = all(part and part not in (".", "..") and part.isascii() and part.isprintable() for part in parts)
+    if not good or len(text) > 200:
+        raise ValueError("must be a short path such as blocks/ or team/blocks/")
+    return "/".join(parts) + "/"
+
+
 def path(text: str) -> Path:
     return Path(text).expanduser()
 

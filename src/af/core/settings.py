@@ -89,7 +89,12 @@ class Settings(NetworkSettings):
     )
 
     # Content
-    block_backend: str = setting("segments", "AF_BLOCK_BACKEND", "Block store.", kinds.one_of("segments", "kubo"))
+    block_backend: str = setting(
+        "segments",
+        "AF_BLOCK_BACKEND",
+        "Block store: segments (this machine's disk), kubo, or s3 (a bucket that many machines share).",
+        kinds.one_of("segments", "kubo", "s3"),
+    )
     kubo: bool = setting(
         False, "AF_KUBO", "Run a Kubo node beside the platform (af up --kubo), which gets public content.", kinds.flag
     )
@@ -119,6 +124,23 @@ class Settings(NetworkSettings):
         "", "AF_KUBO_RPC_URL", "RPC address of a Kubo node elsewhere, e.g. http://127.0.0.1:5001.", kinds.http_url
     )
     kubo_rpc_token: str = setting("", "AF_KUBO_RPC_TOKEN", "Sent to it as Bearer (API.Authorizations).", secret=True)
+    s3_endpoint: str = setting(
+        "",
+        "AF_S3_ENDPOINT",
+        "S3-compatible service that keeps blocks, e.g. https://s3.example.org; empty means Amazon's in AF_S3_REGION.",
+        kinds.http_url,
+    )
+    s3_region: str = setting("us-east-1", "AF_S3_REGION", "Its region, as signatures name it.", kinds.s3_region)
+    s3_bucket: str = setting("", "AF_S3_BUCKET", "Its bucket, which must exist.", kinds.s3_bucket)
+    s3_prefix: str = setting("", "AF_S3_PREFIX", "What our objects' names begin with, e.g. blocks/.", kinds.s3_prefix)
+    s3_access_key_id: str = setting("", "AF_S3_ACCESS_KEY_ID", "Access key.")
+    s3_secret_access_key: str = setting("", "AF_S3_SECRET_ACCESS_KEY", "Its secret.", secret=True)
+    s3_cache_bytes: int = setting(
+        4 << 30,
+        "AF_S3_CACHE_BYTES",
+        "Blocks of the bucket kept on this machine's disk; 0 keeps none.",
+        kinds.integer(0, 1 << 44),
+    )
     segment_bytes: int = setting(
         512 << 20,
         "AF_SEGMENT_BYTES",

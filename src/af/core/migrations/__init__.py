@@ -78,6 +78,7 @@ def load_tables() -> None:
     for module in iter_modules(af.__path__):
         if module.ispkg and find_spec(f"af.{module.name}.store") is not None:
             import_module(f"af.{module.name}.store")
+    import_module("af.storage.backends.s3.store")  # an adapter with tables: machines that share a bucket share them
 
 
 async def current(url: URL) -> str | None:

@@ -9,8 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from af.core.clock import Clock, SystemClock
+from af.core.db import Database
 from af.core.http import Client
 from af.core.settings import InvalidSetting, Settings
+from af.storage.backends import BlockStore
 from af.storage.backends.kubo_rpc import KuboRpc
 from af.storage.backends.segments import SegmentStore
 
@@ -21,14 +23,23 @@ _TOUCH_SLACK_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def open_blocks(settings: Settings, clock: Clock | None = None) -> AsyncIterator[SegmentStore | KuboStore]:
-    """Open the store below ``settings.data``; recovers what a crash left, in a thread.
+async def open_blocks(
+    settings: Settings, clock: Clock | None = None, *, database: Database | None = None
+) -> AsyncIterator[BlockStore]:
+    """Open the store below ``settings.data``; recovers what a crash left, in a thread. A store that many machines share
+    has its index in ``database`` (by default: connections of its own).
 
-    :raises StoreFailed: it cannot be opened. :raises InvalidSetting: Kubo without its address
+    :raises StoreFailed: it cannot be opened. :raises InvalidSetting: Kubo without its address, S3 without bucket or key
     """
     clock = clock or SystemClock()
     directory = settings.data / "blocks"
     slack = min(_TOUCH_SLACK_SECONDS, settings.collect_grace_seconds)
+    if settings.block_backend == "s3":
+        from af.storage.backends.s3.configured import open_s3
+
+        async with open_s3(settings, clock, slack, database) as shared:
+            yield shared
+        return
     if settings.block_backend == "kubo":
         store: SegmentStore | KuboStore = _kubo(settings, clock, slack)
     else:
