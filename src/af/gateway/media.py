@@ -5,6 +5,9 @@ Every response carries ``X-Content-Type-Options: nosniff``, so what this says is
 
 from __future__ import annotations
 
+import json
+import re
+
 SNIFF_BYTES = 512
 UNKNOWN = "application/octet-stream"
 
@@ -84,6 +87,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x1aE\xdf\xa3", "video/webm"),
     (b"\x28\xb5\x2f\xfd", "application/zstd"),
 )
+_JSON = "application/json"
+_JSON_START = re.compile(rb'\s*(?:\{\s*"(?:[^"\\\x00-\x1f]|\\.)*"\s*:|\[\s*[\[{])')
 _HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<script", b"<!--")
 
 
@@ -92,6 +97,8 @@ def type_of(name: str, start: bytes) -> str:
     stem, dot, extension = name.rpartition(".")
     known = _TYPES.get(extension.lower()) if dot and (stem or extension) else None
     found = known or _sniff(start[:SNIFF_BYTES])
+    if found == _JSON:
+        return found  # has no charset: it is UTF-8 (RFC 8259 §11)
     if found.startswith("text/") or found in _TEXTUAL:
         return f"{found}; charset=utf-8"
     return found
@@ -118,7 +125,19 @@ def _sniff(start: bytes) -> str:
         return "image/svg+xml"
     if text.startswith(b"<?xml"):
         return "application/xml"
+    if _is_json(start):
+        return _JSON
     return "text/plain" if _is_text(start) else UNKNOWN
+
+
+def _is_json(start: bytes) -> bool:
+    """Whether it is a map or list in JSON. Where only the beginning is at hand: whether it begins as one."""
+    if len(start) >= SNIFF_BYTES:
+        return _JSON_START.match(start) is not None and _is_text(start)
+    try:
+        return start.lstrip()[:1] in (b"{", b"[") and json.loads(start.decode("utf-8")) is not None
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_text(start: bytes) -> bool:
