@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -110,9 +111,13 @@ def _settings() -> dict[str, str]:
     }
 
 
+def _running(folder: Path, log: str = "up.log") -> contextlib.AbstractContextManager[Running]:
+    return running(folder, "--kubo", verb=("up",), log=log, **_settings())
+
+
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    with running(tmp_path_factory.mktemp("kubo"), "--kubo", **_settings()) as platform:
+    with _running(tmp_path_factory.mktemp("kubo")) as platform:
         wait_until(
             lambda: platform.request("/ready").json()["checks"]["kubo"] == "ok", seconds=20, what="an answering node"
         )
@@ -201,6 +206,7 @@ def test_the_node_knows_nothing_of_our_secrets(beside: Beside) -> None:
 
 
 def test_doctor_says_the_nodes_version_and_peers(beside: Beside, other: kubo.KuboDaemon) -> None:
+    other.connect(beside.address())
     data, port = beside.platform.ready["data"], str(beside.platform.port)
     found = json.loads(
         subprocess.run(
@@ -217,7 +223,7 @@ def test_doctor_says_the_nodes_version_and_peers(beside: Beside, other: kubo.Kub
 
 @pytest.mark.parametrize("victim", ["front", "keeper"])
 def test_kill_9_of_the_platform_leaves_no_node(tmp_path: Path, victim: str) -> None:
-    command = [AF, "up", "--kubo", "--port", "0", "--data", tmp_path / "data", "--json"]
+    command: list[str | Path] = [AF, "up", "--kubo", "--port", "0", "--data", tmp_path / "data", "--json"]
     process = start(command, log=tmp_path / "log", env={**environment(tmp_path), **_settings()})
     process.wait_for_line(r'^\{"event": "ready"')
     wait_until(lambda: any(_name(pid) == "ipfs" for pid in offspring.descendants(process.pid)), seconds=20, what="ipfs")
@@ -234,12 +240,12 @@ def _keeper(front: int) -> int:
 
 
 def test_the_same_node_comes_back_with_the_platform_and_gets_what_it_missed(tmp_path: Path) -> None:
-    with running(tmp_path, "--kubo", **_settings()) as platform:
+    with _running(tmp_path) as platform:
         first = Beside(platform).address().rpartition("/")[2]
     with running(tmp_path, log="without.log") as platform:
         assert "kubo" not in platform.request("/ready").json()["checks"]
         cid = Beside(platform).deploy("missed", {"index.html": b"later"})
-    with running(tmp_path, "--kubo", log="again.log", **_settings()) as platform:
+    with _running(tmp_path, log="again.log") as platform:
         again = Beside(platform)
         again.wait_for_pin(cid)
         assert again.address().rpartition("/")[2] == first

@@ -84,7 +84,7 @@ RECONCILERS = (
     Reconciler("storage.pin_requests", _PIN, _find_requests),
     Reconciler("storage.rebuilt", _RESTORE, _find_rebuilt, every_seconds=60.0),
     Reconciler("storage.deleted_projects", _FORGET, _find_deleted, every_seconds=60.0),
-    Reconciler("storage.kubo_copies", _KUBO_COPY, _find_copies, every_seconds=15.0, topic="hosts"),
+    Reconciler("storage.kubo_copies", _KUBO_COPY, _find_copies, topic="hosts"),
 )
 SCHEDULES = (
     Schedule("storage.collect", _DAY_SECONDS, _collect),

@@ -36,6 +36,7 @@ _PINS_BYTES_MAX = 1 << 30
 _LINE_BYTES_MAX = 1 << 20
 _HEADER = 'Content-Disposition: form-data; name="{}"; filename="{}"\r\nContent-Type: application/octet-stream\r\n\r\n'
 _START_HINT = "Start the node, or correct AF_KUBO_RPC_URL (its RPC API, commonly port 5001)."
+_NOT_FOUND = (b"not found", b"could not find", b"context deadline exceeded")
 Query = Sequence[tuple[str, str]]
 Pieces = AbstractAsyncContextManager[AsyncIterator[bytes]]
 T = TypeVar("T")
@@ -113,8 +114,8 @@ class KuboRpc:
         reply = await self._call("version", (), timeout_seconds=timeout_seconds)
         return _decoded("version", reply.body, _Named).version
 
-    async def identity(self) -> NodeIdentity:
-        found = _decoded("id", (await self._call("id", ())).body, _Node)
+    async def identity(self, *, timeout_seconds: float = ANSWER_SECONDS) -> NodeIdentity:
+        found = _decoded("id", (await self._call("id", (), timeout_seconds=timeout_seconds)).body, _Node)
         return NodeIdentity(found.id, found.agent, tuple(found.addresses or ()))
 
     async def peers(self, *, timeout_seconds: float = ANSWER_SECONDS) -> int:
@@ -176,13 +177,13 @@ class KuboRpc:
 
     async def pin_rm(self, cid: CID) -> bool:
         """Whether it was pinned."""
-        reply = await self._call("pin/rm", [("arg", cids.to_text(cid))], expected=b"not pinned")
+        reply = await self._call("pin/rm", [("arg", cids.to_text(cid))], expected=[b"not pinned"])
         return reply.status == 200
 
     async def is_pinned(self, cid: CID) -> bool:
         """Whether it is pinned with all that is below."""
         query = [("arg", cids.to_text(cid)), ("type", "recursive")]
-        return (await self._call("pin/ls", query, expected=b"is not pinned")).status == 200
+        return (await self._call("pin/ls", query, expected=[b"is not pinned"])).status == 200
 
     async def pins(self) -> AsyncIterator[CID]:
         """All that is pinned with what is below."""
@@ -213,12 +214,21 @@ class KuboRpc:
     # Blocks
 
     async def block_get(
-        self, cid: CID, *, offline: bool = True, timeout_seconds: float = ANSWER_SECONDS
+        self,
+        cid: CID,
+        *,
+        offline: bool = True,
+        timeout_seconds: float = ANSWER_SECONDS,
+        limit_bytes: int = _ANSWER_BYTES_MAX,
     ) -> bytes | None:
         """The block's bytes (not checked), or `None` if the node does not have it. ``offline=False`` asks the network,
-        too, for ``timeout_seconds`` at most: `KuboUnreachable` then."""
+        too, for ``timeout_seconds`` at most."""
         query = [("arg", cids.to_text(cid)), ("offline", str(offline).lower())]
-        reply = await self._call("block/get", query, timeout_seconds=timeout_seconds, expected=b"not f")
+        if not offline:
+            query.append(("timeout", f"{max(1, timeout_seconds - 1):.0f}s"))  # it says so itself, just before we would
+        reply = await self._call(
+            "block/get", query, timeout_seconds=timeout_seconds, limit_bytes=limit_bytes, expected=_NOT_FOUND
+        )
         return reply.body if reply.status == 200 else None
 
     async def block_put(self, blocks: Sequence[bytes], *, function: str) -> list[CID]:
@@ -250,9 +260,10 @@ class KuboRpc:
         body: bytes | None = None,
         content_type: str = "",
         timeout_seconds: float = ANSWER_SECONDS,
-        expected: bytes | None = None,
+        limit_bytes: int = _ANSWER_BYTES_MAX,
+        expected: Sequence[bytes] = (),
     ) -> Reply:
-        """One short exchange. An error whose text holds ``expected`` is a reply; any other raises."""
+        """One short exchange. An error whose text holds one of ``expected`` is a reply; any other raises."""
         headers = {**self._headers, **({"Content-Type": content_type} if body is not None else {})}
         try:
             async with self._calls:
@@ -261,14 +272,14 @@ class KuboRpc:
                     self._address(command, query),
                     headers=headers,
                     body=body,
-                    limit_bytes=_ANSWER_BYTES_MAX,
+                    limit_bytes=limit_bytes,
                     timeout_seconds=timeout_seconds,
                     allow_private=True,  # the address is the operator's setting
                     follow_redirects=False,  # the token is for this node
                 )
         except (Upstream, Timeout) as error:
             raise _unreachable(error) from error
-        if reply.status != 200 and not (expected is not None and expected in reply.body):
+        if reply.status != 200 and not any(text in reply.body for text in expected):
             raise _refusal(command, reply.status, reply.body)
         return reply
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
-from urllib.parse import urlencode, urlsplit
-
-import msgspec
+from urllib.parse import urlsplit
 
 from af.core.clock import monotonic
 from af.core.errors import Error, Upstream
@@ -17,6 +15,8 @@ from af.protocols import multiaddr
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.protocols.multiaddr import InvalidMultiaddr
+from af.storage.backends.configured import open_kubo
+from af.storage.backends.kubo_rpc import KuboRpc
 
 _RAW = "application/vnd.ipld.raw"
 _CAR = "application/vnd.ipld.car; version=1; order=dfs; dups=n"
@@ -25,7 +25,6 @@ _CAR_HEAD_SECONDS = 30.0
 _CAR_IDLE_SECONDS = 20.0
 _IDENTITY_SECONDS = 2.0
 _IDENTITY_KEPT_SECONDS = 300.0
-_IDENTITY_BYTES_MAX = 1 << 20
 DELEGATES_MAX = 20
 
 
@@ -98,42 +97,24 @@ class GatewaySource:
 
 
 class KuboSource:
-    """A Kubo node by its RPC API; what it does not have it looks for among its peers, for a while."""
+    """Our Kubo node; what it does not have it looks for among its peers, for a while."""
 
-    def __init__(self, client: Client, rpc_url: str) -> None:
-        self._client = client
-        self._api = rpc_url.rstrip("/") + "/api/v0"
+    def __init__(self, rpc: KuboRpc) -> None:
+        self._rpc = rpc
 
     @property
     def name(self) -> str:
         return "the platform's Kubo node"
 
     async def block(self, cid: CID, *, limit_bytes: int) -> bytes:
-        query = urlencode({"arg": cids.to_text(cid), "timeout": f"{_BLOCK_SECONDS - 1:.0f}s"})
-        reply = await self._client.request(
-            "POST",
-            f"{self._api}/block/get?{query}",
-            limit_bytes=limit_bytes,
-            timeout_seconds=_BLOCK_SECONDS,
-            allow_private=True,  # the address is the operator's setting
-        )
-        if reply.status != 200:
+        data = await self._rpc.block_get(cid, offline=False, timeout_seconds=_BLOCK_SECONDS, limit_bytes=limit_bytes)
+        if data is None:
             raise Refused("it does not find the block")
-        return reply.body
+        return data
 
     async def car(self, root: CID, *, limit_bytes: int) -> AsyncGenerator[bytes, None]:
-        query = urlencode({"arg": cids.to_text(root), "progress": "false"})
-        stream = self._client.stream(
-            "POST",
-            f"{self._api}/dag/export?{query}",
-            limit_bytes=limit_bytes,
-            timeout_seconds=_CAR_HEAD_SECONDS,
-            idle_seconds=_CAR_IDLE_SECONDS,
-            allow_private=True,
-        )
-        async with stream as answer:
-            _check(answer)
-            async for piece in answer.pieces:
+        async with self._rpc.dag_export(root, limit_bytes=limit_bytes, idle_seconds=_CAR_HEAD_SECONDS) as pieces:
+            async for piece in pieces:
                 yield piece
 
 
@@ -150,8 +131,9 @@ def sources_for(settings: Settings, client: Client, origins: Sequence[str]) -> l
     """
     found: list[Source] = []
     # A node that is also our block store holds blocks that are private to other projects.
-    if settings.kubo_rpc_url and settings.block_backend != "kubo":
-        found.append(KuboSource(client, settings.kubo_rpc_url))
+    rpc = open_kubo(settings, client) if settings.block_backend != "kubo" else None
+    if rpc is not None:
+        found.append(KuboSource(rpc))
     configured = _split(settings.retrieval_gateways)
     private = {*configured, *_split(settings.private_origins)}
     named = [base for base in map(gateway_of, origins) if base is not None]
@@ -190,37 +172,25 @@ def _split(setting: str) -> list[str]:
     return [part for part in setting.split(",") if part]
 
 
-class _Identity(msgspec.Struct):
-    addresses: list[str] | None = msgspec.field(name="Addresses", default=None)
-
-
 class Delegates:
     """The addresses at which our Kubo node takes content from other nodes, asked for now and then."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
-        self._api = f"{settings.kubo_rpc_url.rstrip('/')}/api/v0" if settings.kubo_rpc_url else ""
-        self._client = client
+        self._rpc = open_kubo(settings, client)
         self._known: tuple[str, ...] = ()
         self._until = 0.0
 
     async def addresses(self) -> tuple[str, ...]:
         """Multiaddrs with ``/p2p/``; none when there is no node or it does not answer."""
-        if self._api and monotonic() >= self._until:
+        if self._rpc is not None and monotonic() >= self._until:
             self._until = monotonic() + _IDENTITY_KEPT_SECONDS  # also when it fails: lists must not wait for it
-            self._known = await self._ask()
+            self._known = await self._ask(self._rpc)
         return self._known
 
-    async def _ask(self) -> tuple[str, ...]:
+    async def _ask(self, rpc: KuboRpc) -> tuple[str, ...]:
         try:
-            reply = await self._client.request(
-                "POST",
-                f"{self._api}/id",
-                limit_bytes=_IDENTITY_BYTES_MAX,
-                timeout_seconds=_IDENTITY_SECONDS,
-                allow_private=True,
-            )
-            identity = msgspec.json.decode(reply.body, type=_Identity)
-        except (Error, msgspec.DecodeError):
+            identity = await rpc.identity(timeout_seconds=_IDENTITY_SECONDS)
+        except Error:
             return ()
-        found = [text for text in identity.addresses or () if "/p2p/" in text]
+        found = [text for text in identity.addresses if "/p2p/" in text]
         return tuple(dict.fromkeys(found))[:DELEGATES_MAX]

@@ -75,8 +75,8 @@ async def copies_due(ctx: Context) -> list[KuboCopy]:
     if found:
         try:
             await node.version(timeout_seconds=_ANSWER_SECONDS)
-        except BlockServiceFailed as error:
-            ctx.log.warning("the Kubo node does not answer; copies wait", waiting=len(found), why=error.message)
+        except BlockServiceFailed as error:  # `/ready` shows it; the log would say it every few seconds
+            ctx.log.debug("the Kubo node does not answer; copies wait", waiting=len(found), why=error.message)
             return []
     return found
 
