@@ -307,6 +307,19 @@ ROUTES: dict[str, Rest] = {
         changes=True,
     ),
     "DELETE /delete/{cid}": Rest("member", _send("DELETE", "/delete/<pinned>", lambda _: b"", JSON), changes=True),
+    "GET /pins": Rest("viewer", _get("/pins")),
+    "POST /pins": Rest(
+        "member", _send("POST", "/pins", lambda w: f'{{"cid": "{w.cid}"}}'.encode(), JSON), changes=True
+    ),
+    "GET /pins/{requestid}": Rest("viewer", _get("/pins/<pin_request>")),
+    "POST /pins/{requestid}": Rest(
+        "member",
+        _send("POST", "/pins/<pin_request>", lambda w: f'{{"cid": "{w.cid}"}}'.encode(), JSON),
+        changes=True,
+    ),
+    "DELETE /pins/{requestid}": Rest(
+        "member", _send("DELETE", "/pins/<pin_request>", lambda _: b"", JSON), changes=True
+    ),
 }
 
 PAGES = {

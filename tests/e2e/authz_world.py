@@ -48,6 +48,7 @@ class World:
     pending: str
     cid: str
     pinned: str
+    pin_request: str
     guest: str
     account: str
     """A service account, with a token and a trust rule."""
@@ -118,6 +119,7 @@ async def make_world(platform: Platform, people: People, caller: str) -> World:
         roots.append(cids.to_text(root))
     deployments = [await sites.create_deployment(owner, site.id, root) for root in roots]
     await storage.create_pin(owner, project.id, roots[0], name="kept.html")
+    wish = await storage.request_pin(owner, project.id, storage.WantedPin(cid=cids.parse(roots[1])))
 
     async def fill(upload: Any) -> None:
         upload.write(b"not an archive")
@@ -149,6 +151,7 @@ async def make_world(platform: Platform, people: People, caller: str) -> World:
         pending=pending.id,
         cid=roots[1],
         pinned=roots[0],
+        pin_request=wish.id,
         guest=people.guest.actor.user_id,
         own_token=own.token.id,
         own_secret=own.text,

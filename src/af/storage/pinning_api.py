@@ -28,9 +28,15 @@ from af.storage.models import PinFilter, PinRequest, PinState, TextMatch, Wanted
 from af.storage.service.access import parse_cid
 
 PREFIX = "/pins"
-_REASONS = {"invalid_input": "BAD_REQUEST", "unauthenticated": "UNAUTHORIZED", "not_found": "NOT_FOUND"}
-_FUNDS = "INSUFFICIENT_FUNDS"
-_INTERNAL = "INTERNAL_SERVER_ERROR"
+_REASONS = {
+    "invalid_input": "BAD_REQUEST",
+    "unauthenticated": "UNAUTHORIZED",
+    "forbidden": "FORBIDDEN",
+    "not_found": "NOT_FOUND",
+    "quota_exceeded": "INSUFFICIENT_FUNDS",
+}
+"""By kind of error; others have their own code, as the specification allows."""
+_HEADERS = ("Retry-After", "Allow", "WWW-Authenticate")
 _LIST_DEFAULT = 10
 _LIMIT_DIGITS = 6
 T = TypeVar("T")
@@ -81,18 +87,11 @@ async def delete_pin(request: Request) -> Response:
 
 def failure(error: Error, request_id: str) -> Response:
     """An error as the specification's `Failure`. Status 409 stands for quotas there."""
-    problem = web.problem(error, request_id)
     status = 409 if error.kind == "quota_exceeded" else error.http_status
-    if status >= 500:
-        reason = _INTERNAL
-    elif error.kind == "quota_exceeded":
-        reason = _FUNDS
-    else:
-        reason = _REASONS.get(error.kind, error.code.upper())
+    reason = "INTERNAL_SERVER_ERROR" if status >= 500 else _REASONS.get(error.kind, error.code.upper())
     details = " ".join(filter(None, (error.message, error.hint, f"({error.reference}, request {request_id})")))
-    headers = {
-        name: problem.headers[name] for name in ("Retry-After", "Allow", "WWW-Authenticate") if name in problem.headers
-    }
+    standard = web.problem(error, request_id).headers
+    headers = {name: standard[name] for name in _HEADERS if name in standard}
     return web.json_response({"error": {"reason": reason, "details": details}}, status, headers)
 
 

@@ -127,7 +127,7 @@ async def test_a_deleted_project_keeps_nothing(
     owner: Context, system: Context, project_id: ProjectId, site: Content, clock: TickingClock
 ) -> None:
     await pinned(owner, project_id, site)
-    find = jobs.RECONCILERS[1].find
+    (find,) = (each.find for each in jobs.RECONCILERS if each.name == "storage.deleted_projects")
     assert await find(system) == []
     await projects.delete_project(owner, project_id)
     ((_, arguments),) = await find(system)
