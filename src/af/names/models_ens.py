@@ -48,9 +48,10 @@ class EnsRecord:
     transaction: str
     """Hash of the transaction that is to bring it about; empty when none is known."""
     sender: str | None
-    """Our account, while a transaction of ours is not mined; with its `nonce`, `max_fee` and signed bytes."""
+    """Our account, while a transaction of ours is not mined; with its `nonce`, fees and signed bytes."""
     nonce: int | None
     max_fee: int | None
+    tip: int | None
     signed: bytes | None
     created_at: datetime
     updated_at: datetime

@@ -108,14 +108,3 @@ def check_times(lifetime_seconds: int, ttl_seconds: float) -> None:
 def next_signing(now: datetime, lifetime_seconds: int) -> datetime:
     """At half of the life: a worker may then be away for the other half, and no reader ever sees it end."""
     return now + timedelta(seconds=lifetime_seconds / 2)
-
-
-def next_sequence(newest: ipns.Record | None, value: str, *, renewal: bool) -> int:
-    """One more than the newest record that we know of; the same for a renewal, which changes nothing but the end."""
-    if newest is None:
-        return 0
-    return newest.sequence if renewal and newest.value == value.encode() else newest.sequence + 1
-
-
-def dnslink_value(path: str) -> str:
-    return f"dnslink={path}"

@@ -43,7 +43,10 @@ class Receipt:
 
 
 class Chain:
-    """The node at ``url``, which must be of chain ``chain_id``. Every method: :raises ChainFailed: no sensible answer."""
+    """The node at ``url``, which must be of chain ``chain_id``.
+
+    Every method: :raises ChainFailed: it gives no sensible answer.
+    """
 
     def __init__(self, client: Client, url: str, chain_id: int) -> None:
         self._client = client

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from af.names.backends.chain import Chain, Refused
-from af.names.errors_ens import EnsOffchain
+from af.names.errors_ens import ChainFailed, EnsOffchain
 from af.protocols import ens
 from af.protocols import ethereum_abi as abi
 from af.protocols.ens import Content, InvalidContenthash
-from af.protocols.ethereum import Address
+from af.protocols.ethereum import Address, to_text
 from af.protocols.ethereum_abi import InvalidAnswer
 
 _NOBODY = bytes(20)
@@ -51,8 +51,14 @@ class Ens:
         return NameState(owner=owner, resolver=resolver, is_inherited=inherited, content=content, problem=problem)
 
     async def _owner(self, node: ens.Node) -> Address | None:
-        owner = await self._address(self._registry, ens.ask_owner(node))
-        if owner is None:
+        try:
+            owner = abi.read_address(await self.chain.call(self._registry, ens.ask_owner(node)))
+        except (Refused, InvalidAnswer):
+            raise ChainFailed(
+                f"There is no ENS registry at {to_text(self._registry)} on chain {self.chain.chain_id}.",
+                hint="The operator corrects AF_ENS_REGISTRY or AF_ENS_CHAIN_ID.",
+            ) from None
+        if owner == _NOBODY:
             return None
         return await self._address(owner, ens.ask_wrapped_owner(node)) or owner
 

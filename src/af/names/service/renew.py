@@ -9,7 +9,9 @@ from af.core.context import ActorKind, Context
 from af.core.errors import Forbidden
 from af.core.ids import IpnsRecordId, ProjectId
 from af.names import rules, store
+from af.names.models import IpnsName
 from af.names.service import signing
+from af.protocols.ipfs import ipns
 
 DUE_AT_ONCE = 500
 DELETED_PAGES_MAX = 1_000
@@ -25,13 +27,27 @@ async def due(ctx: Context) -> list[tuple[IpnsRecordId, datetime]]:
 
 
 async def renew(ctx: Context, record_id: IpnsRecordId) -> None:
-    """Sign what the name should say, if it is still due. Harmless when repeated."""
+    """Sign what the name should say, if it is still due: again with the same sequence if that is what it says already.
+    Harmless when repeated."""
     _require_platform(ctx)
     async with ctx.transaction() as tx:
         name = await store.ipns.by_id(tx, record_id, locked=True)
         if name is None or name.due_at is None or name.due_at > ctx.now or not name.value:
             return
-        await signing.sign(ctx, name, renewal=True)
+        own = None if name.record is None else ipns.read(ipns.parse_name(name.name), name.record)
+        if own is None or own.value.decode() != name.value:
+            await signing.sign(ctx, name)
+        elif await _leads_elsewhere(ctx, own, name):
+            await store.ipns.postpone(tx, record_id, rules.next_signing(ctx.now, name.lifetime_seconds))
+        else:
+            await signing.sign(ctx, name, sequence=own.sequence)
+
+
+async def _leads_elsewhere(ctx: Context, own: ipns.Record, name: IpnsName) -> bool:
+    """Whether a newer record says something else, signed elsewhere with the same key: then ours must not come back just
+    because it would end later."""
+    newest = await signing.newest(ctx, ipns.parse_name(name.name))
+    return newest is not None and newest.value != own.value
 
 
 async def postpone(ctx: Context, record_id: IpnsRecordId) -> None:
@@ -67,16 +83,18 @@ async def projects_to_forget(ctx: Context) -> list[ProjectId]:
             break
         after = page[-1].id
         async with ctx.reading() as connection:
-            found += await store.ipns.projects_with_names(connection, [project.id for project in page])
+            deleted = [project.id for project in page]
+            named = await store.ipns.projects_with_names(connection, deleted)
+            found += {*named, *await store.ens.projects_with_records(connection, deleted)}
     return found
 
 
 async def forget_project(ctx: Context, project_id: str) -> int:
-    """Delete the names and keys of a deleted project; returns how many. Harmless when repeated."""
+    """Delete the names, keys and ENS records of a deleted project; returns how many. Harmless when repeated."""
     _require_platform(ctx)
     async with ctx.transaction() as tx:
         ctx.ring("names")
-        return await store.ipns.delete_of_project(tx, project_id)
+        return await store.ipns.delete_of_project(tx, project_id) + await store.ens.delete_of_project(tx, project_id)
 
 
 def _require_platform(ctx: Context) -> None:

@@ -92,13 +92,13 @@ async def newest(ctx: Context, name: ipns.Name, *, valid_at: datetime | None = N
     return found
 
 
-async def sign(ctx: Context, name: IpnsName, *, sequence: int | None = None, renewal: bool = False) -> IpnsName:
+async def sign(ctx: Context, name: IpnsName, *, sequence: int | None = None) -> IpnsName:
     """Sign a record that says ``name.value``, valid from now for its lifetime, and write the row. The caller has locked
-    it. ``renewal``: the sequence rises only if the newest record says something else."""
+    it. Without ``sequence`` it beats every record that is here."""
     key = await key_of(ctx, name)
     if sequence is None:
         before = await newest(ctx, ipns.parse_name(name.name))
-        sequence = rules.next_sequence(before, name.value, renewal=renewal)
+        sequence = 0 if before is None else before.sequence + 1
     valid_until = ctx.now + timedelta(seconds=name.lifetime_seconds)
     signed = replace(
         name,
