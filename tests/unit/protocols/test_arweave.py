@@ -121,6 +121,8 @@ def test_a_wallet_survives_its_key_file_and_shows_no_secret(wallet: Wallet) -> N
         {"n": "AQAB"},
         {"d": "AQAB"},
         {"p": "AQAB"},
+        {"qi": "AQAB"},
+        {"dp": "AQ"},
         {"n": "not base64url!"},
     ],
 )
@@ -129,6 +131,12 @@ def test_key_files_that_are_none_are_refused_without_quoting_them(wallet: Wallet
     with pytest.raises(InvalidWallet) as refused:
         Wallet.from_jwk(json.dumps(jwk | change))
     assert jwk["d"][:10] not in str(refused.value)
+
+
+def test_factors_of_one_are_no_key(wallet: Wallet) -> None:
+    jwk = json.loads(wallet.to_jwk())
+    with pytest.raises(InvalidWallet):
+        Wallet.from_jwk(json.dumps(jwk | {"p": "AQ", "q": jwk["n"]}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "{}", "[" * 5000, '"x"', "x" * 20_000, "1" * 5000])

@@ -55,11 +55,20 @@ class Wallet:
         n, e, d, p, q, dp, dq, qi = (_number(jwk, name) for name in ("n", "e", "d", "p", "q", "dp", "dq", "qi"))
         if n.bit_length() != KEY_BITS or e != PUBLIC_EXPONENT:
             raise InvalidWallet(f"not an RSA key of {KEY_BITS} bits with the exponent {PUBLIC_EXPONENT}")
-        public = rsa.RSAPublicNumbers(e, n)
-        try:
-            return cls._of(rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, public).private_key())
+        if (
+            min(p, q) < 3
+            or p * q != n
+            or not (1 < d < n and (dp, dq) == (d % (p - 1), d % (q - 1)) and qi * q % p == 1)
+        ):
+            raise InvalidWallet("its numbers do not belong together")
+        numbers = rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa.RSAPublicNumbers(e, n))
+        try:  # whether p and q are prime would take half a second, and only whoever made the key would suffer
+            wallet = cls._of(numbers.private_key(unsafe_skip_rsa_key_validation=True))
         except ValueError:
             raise InvalidWallet("its numbers do not belong together") from None  # the cause may quote them
+        if not is_signed_by(wallet.owner, b"", wallet.sign(b"")):
+            raise InvalidWallet("it cannot sign")
+        return wallet
 
     @classmethod
     def _of(cls, key: rsa.RSAPrivateKey) -> Self:
