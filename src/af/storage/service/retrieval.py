@@ -9,7 +9,7 @@ stored only if the root or a block below it names it: a source cannot make us ke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -105,10 +105,10 @@ class _Retrieval:
                 await _CarTaker(self, root).take(source)
             except _Wrong as error:
                 self.refused[source.name] = str(error)
-            except (InvalidCar, Refused, Timeout, TooLarge):
+            except InvalidCar:
                 pass  # what it has sent is stored; block by block may work
-            except Error as error:
-                self._note(source, error)
+            except _Failed as failed:
+                self._note(source, failed.error)
             await self._stored()
             if self.blocks_stored > before:
                 return
@@ -230,12 +230,12 @@ class _CarTaker:
         self._batch: list[Block] = []
 
     async def take(self, source: Source) -> None:
-        """:raises _Wrong: a block does not match its CID. :raises InvalidCar, af.core.errors.Error: it breaks off"""
+        """:raises _Wrong: a block does not match its CID. :raises InvalidCar, _Failed: it breaks off"""
         left = self._work.limits.bytes_max - self._work.bytes_stored
         (root,) = self._named
         held = bytearray()
         try:
-            async with aclosing(source.car(root, limit_bytes=left + _CAR_OVERHEAD_BYTES)) as pieces:
+            async with aclosing(_pieces(source, root, left + _CAR_OVERHEAD_BYTES)) as pieces:
                 async for piece in pieces:
                     held += piece
                     if len(held) >= _PARSED_BYTES:
@@ -252,7 +252,7 @@ class _CarTaker:
             batch, self._batch = self._batch, []
             await self._work.keep(batch)
         if monotonic() - self._work.progress_at > self._work.limits.patience_seconds:
-            raise Refused("it sends nothing that was asked for")
+            raise _Failed(Refused("it sends nothing that was asked for"))
 
     def _new(self, part: bytes) -> list[Block]:
         """In a thread: the blocks that are now whole and belong to the DAG, verified."""
@@ -270,6 +270,23 @@ class _CarTaker:
 
 class _Wrong(Exception):
     """A source gave bytes that are not what they are said to be."""
+
+
+class _Failed(Exception):
+    """A source did not give what was asked for, which is no fault of ours or of the content."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+async def _pieces(source: Source, root: CID, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+    try:
+        async with aclosing(source.car(root, limit_bytes=limit_bytes)) as pieces:
+            async for piece in pieces:
+                yield piece
+    except Error as error:
+        raise _Failed(error) from error
 
 
 def _verify(cid: CID, data: bytes) -> None:
