@@ -350,3 +350,12 @@ class DeletionNotConfirmed(InvalidInput):
     code = "deletion_not_confirmed"
     number = 2045
     explain = "An account is deleted only when its user name is sent along, so that it does not happen by mistake."
+
+
+class AccountLeaving(Forbidden):
+    code = "account_leaving"
+    number = 2046
+    explain = (
+        "The account is to be deleted. Until then whoever signs in to it may look at it (`GET /account`), keep it "
+        "after all (`POST /account/restore`, or the page /settings/account) or sign out, and nothing else."
+    )

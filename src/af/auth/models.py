@@ -137,6 +137,8 @@ class Session:
     user_agent: str = ""
     address: str = ""
     last_seen_at: datetime | None = None
+    leaving: bool = False
+    """The account is to be deleted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class Actor:
     authenticated_at: datetime | None = None
     """When that person last proved who they are."""
     user_agent: str = ""
+    leaving: bool = False
+    """Their account is to be deleted: they may keep it after all, or sign out, and nothing else."""
 
 
 ANONYMOUS = Actor(ActorKind.ANONYMOUS)

@@ -8,7 +8,7 @@ from af import auth
 from af.auth import cookies
 from af.auth.models import Linked, SecondFactorNeeded, SignedIn
 from af.pages import asked
-from af.pages.frame import Visit, go
+from af.pages.frame import LEAVING, Visit, go
 from af.pages.paths import safe_return
 
 
@@ -21,6 +21,8 @@ async def finished(visit: Visit, done: SignedIn | SecondFactorNeeded | Linked, *
         return response
     response = go(target or ("/settings/methods?done=method_added" if isinstance(done, Linked) else "/"))
     if isinstance(done, SignedIn):
+        if done.user.deletes_at is not None:
+            response = go(LEAVING)
         assert done.cookie is not None, "pages ask for a browser's session"
         await _replace_session(visit)
         cookies.set_session(visit.ctx, response, done.cookie)

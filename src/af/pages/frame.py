@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from af import auth
 from af.auth.addresses import require_own_page
-from af.auth.errors import ReauthenticationRequired
+from af.auth.errors import AccountLeaving, ReauthenticationRequired
 from af.core.context import Context
 from af.core.errors import Error, InvalidInput, Unauthenticated
 from af.core.web import as_error, context, form_fields
@@ -27,6 +27,8 @@ from af.pages.words import FILTERS
 
 FORM_BYTES_MAX = 16_384
 FORM_FIELDS_MAX = 100
+LEAVING = "/settings/account"
+"""The one page for who is leaving: it says so, and keeps the account."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -130,6 +132,8 @@ def failure(visit: Visit, error: Error) -> Response:
         return to_sign_in(visit)
     if isinstance(error, ReauthenticationRequired):
         return go("/login", return_to=visit.path, again="1")
+    if isinstance(error, AccountLeaving) and visit.path != LEAVING:
+        return go(LEAVING)
     response = render(visit, "failure.html", status=error.http_status, problem=error)
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))

@@ -130,6 +130,31 @@ async def test_data_is_taken_along_and_the_account_ends_and_comes_back(ada: Visi
     assert "Your account stays." in ada.text
 
 
+@pytest.mark.parametrize("page", ["/methods", "/security", "/sessions", "/tokens", "/team"])
+async def test_who_is_leaving_is_led_to_the_page_that_keeps_the_account(ada: Visitor, page: str) -> None:
+    await ada.open("/settings/account")
+    await ada.send("/settings/account", act="delete", confirm="ada")
+    await ada.open(f"/settings{page}")
+    assert ada.path == "/settings/account"
+    assert "Keep my account" in ada.text
+    for act in ("export", "delete"):
+        assert (await ada.post("/settings/account", act=act, confirm="ada")).status == 403
+    assert (await ada.post("/settings", act="save", display_name="Eve", avatar_url="")).status == 403
+
+
+async def test_a_sign_in_while_leaving_shows_how_to_keep_the_account(
+    ada: Visitor, post_office: PostOffice, browser_of: Callable[[str], Visitor], clock: FixedClock
+) -> None:
+    await ada.open("/settings/account")
+    await ada.send("/settings/account", act="delete", confirm="ada")
+    clock.advance(timedelta(seconds=1))
+    elsewhere = browser_of("127.0.0.2")
+    await sign_in(elsewhere, post_office, EMAIL)
+    assert elsewhere.path == "/settings/account"
+    await elsewhere.send("/settings/account", act="restore")
+    assert "Your account stays." in elsewhere.text
+
+
 async def test_the_outbox_is_for_the_operator(
     ada: Visitor, system: Context, browser_of: Callable[[str], Visitor]
 ) -> None:

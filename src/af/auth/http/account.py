@@ -38,7 +38,7 @@ class CodeBody(msgspec.Struct, forbid_unknown_fields=True):
 async def show(request: Request) -> Response:
     """``GET /account``: ``{"user": {…}}``."""
     ctx = context(request)
-    await auth.require_person(ctx)
+    await auth.require_person(ctx, may_be_leaving=True)
     return json_response({"user": shown_user(await auth.person(ctx))}, headers=NO_STORE)
 
 

@@ -90,6 +90,7 @@ def _actor(ctx: Context, grant: Grant) -> Actor:
         chosen_project_id=grant.chosen_project_id,
         session_id=grant.session_id,
         authenticated_at=grant.authenticated_at,
+        leaving=grant.leaving,
     )
 
 
@@ -152,7 +153,7 @@ async def _grant_of_cookie(ctx: Context, cookie: str) -> Grant | None:
 
 
 async def _session_grant(ctx: Context, session: Session) -> Grant:
-    """Everything that its person may do. An account in its time of grace can still sign in, to be kept."""
+    """Everything that its person may do. Who is leaving can still sign in, to keep the account (`AccountLeaving`)."""
     await _note_seen(ctx, session)
     return Grant(
         user_id=session.user_id,
@@ -163,6 +164,7 @@ async def _session_grant(ctx: Context, session: Session) -> Grant:
         loaded_at=ctx.now,
         session_id=session.id,
         authenticated_at=session.authenticated_at,
+        leaving=session.leaving,
     )
 
 

@@ -33,6 +33,7 @@ class Grant:
     chosen_project_id: ProjectId | None = None
     session_id: SessionId | None = None
     authenticated_at: datetime | None = None
+    leaving: bool = False
 
     def is_fresh(self, now: datetime) -> bool:
         return self.loaded_at <= now < self.loaded_at + FRESH_FOR

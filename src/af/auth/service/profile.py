@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from af.auth import rules, store
-from af.auth.errors import DeletionNotConfirmed, InvalidProfile, LastMethod, MethodNotFound
+from af.auth.errors import DeletionNotConfirmed, InvalidCredentials, InvalidProfile, LastMethod, MethodNotFound
 from af.auth.models import LoginMethod, User
-from af.auth.service import notices, second_factor, sessions
+from af.auth.service import memory, notices, second_factor, sessions
 from af.auth.service.accounts import EMAIL
 from af.auth.service.users import person, require_person, require_recent
 from af.core import audit, ids
@@ -113,8 +113,9 @@ async def export(ctx: Context) -> dict[str, Any]:
 
 
 async def schedule_deletion(ctx: Context, confirm: str) -> User:
-    """The account ends in AF_ACCOUNT_GRACE_DAYS; until then a sign-in and `restore` undo it. All other sessions end,
-    access tokens do nothing meanwhile. Whoever calls has made sure that nothing stays without an owner (`af.projects`).
+    """The account ends in AF_ACCOUNT_GRACE_DAYS; until then a sign-in and `restore` undo it. All other sessions end;
+    meanwhile access tokens do nothing, and sessions nothing but to restore it (`AccountLeaving`). Whoever calls has
+    made sure that nothing stays without an owner (`af.projects`).
 
     :raises DeletionNotConfirmed: ``confirm`` is not the user name.
     """
@@ -131,16 +132,19 @@ async def schedule_deletion(ctx: Context, confirm: str) -> User:
         await notices.tell(
             ctx, user, "account_deletion", page="/settings/account", date=f"{ends:%Y-%m-%d}", days=str(days)
         )
+    memory.of(ctx).forget_user(user_id)
     return replace(user, deletes_at=ends)
 
 
 async def restore(ctx: Context) -> User:
-    """Keep the account after all."""
-    user_id = await require_person(ctx)
+    """Keep the account after all. Harmless when it was to stay. :raises InvalidCredentials: too late, it is erased."""
+    user_id = await require_person(ctx, may_be_leaving=True)
     user = await person(ctx)
     async with ctx.transaction() as tx:
-        await store.users.set_deletes_at(tx, user_id, None, ctx.now)
+        if not await store.users.set_deletes_at(tx, user_id, None, ctx.now):
+            raise InvalidCredentials("The account was erased.")
         await audit.record(ctx, f"user:{user_id}", "account.restore", user_id)
+    memory.of(ctx).forget_user(user_id)
     return replace(user, deletes_at=None)
 
 

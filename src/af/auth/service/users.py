@@ -7,7 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 from af.auth import rules, store
-from af.auth.errors import InvalidCredentials, OperatorOnly, PersonRequired, ReauthenticationRequired, UserNotFound
+from af.auth.errors import (
+    AccountLeaving,
+    InvalidCredentials,
+    OperatorOnly,
+    PersonRequired,
+    ReauthenticationRequired,
+    UserNotFound,
+)
 from af.auth.models import User, UserKind
 from af.core import ids
 from af.core.context import ActorKind, Context
@@ -19,7 +26,16 @@ RECENT = timedelta(minutes=15)
 
 
 async def require_signed_in(ctx: Context) -> None:
-    """:raises Unauthenticated: the caller is nobody."""
+    """What every service asks first. :raises Unauthenticated: the caller is nobody. :raises AccountLeaving: their
+    account is to be deleted."""
+    _require_somebody(ctx)
+    if ctx.actor.leaving:
+        raise AccountLeaving(
+            "Your account is to be deleted.", hint="Keep it: POST /account/restore, or the page /settings/account."
+        )
+
+
+def _require_somebody(ctx: Context) -> None:
     if ctx.actor.kind is ActorKind.ANONYMOUS:
         raise Unauthenticated("Sign in first.", hint="Run `af login`, or set AF_TOKEN.")
 
@@ -33,12 +49,16 @@ async def require_scope(ctx: Context, action: str) -> UserId:
     return ctx.actor.user_id
 
 
-async def require_person(ctx: Context) -> UserId:
+async def require_person(ctx: Context, *, may_be_leaving: bool = False) -> UserId:
     """The caller's user id, if it is a person's session: access tokens change no account, whatever their scopes.
 
-    :raises PersonRequired: an access token, or the platform itself.
+    :raises PersonRequired: an access token, or the platform itself. :raises AccountLeaving: as `require_signed_in`,
+        unless they ``may_be_leaving``.
     """
-    await require_signed_in(ctx)
+    if may_be_leaving:
+        _require_somebody(ctx)
+    else:
+        await require_signed_in(ctx)
     if ctx.actor.session_id is None or ctx.actor.user_id is None:
         raise PersonRequired("This needs a person who is signed in, not an access token.", hint="Run `af login`.")
     return ctx.actor.user_id
@@ -70,13 +90,14 @@ async def require_operator(ctx: Context) -> None:
 
 
 async def me(ctx: Context) -> User | None:
-    """The signed-in user; `None` for nobody.
+    """The signed-in user, leaving or not; `None` for nobody.
 
     :raises InvalidCredentials: the user does not exist any more.
     """
     if ctx.actor.user_id is None:
         return None
-    found = (await users_by_id(ctx, [ctx.actor.user_id])).get(ctx.actor.user_id)
+    async with ctx.reading() as connection:
+        found = (await store.users.users_by_id(connection, [ctx.actor.user_id])).get(ctx.actor.user_id)
     if found is None:
         raise InvalidCredentials("The user of this credential does not exist any more.")
     return found

@@ -40,6 +40,9 @@ login_links = sa.Table(
 )
 
 
+_SESSIONS = sa.select(sessions, users.c.deletes_at).join(users, users.c.id == sessions.c.user_id)
+
+
 async def insert_session(connection: AsyncConnection, session: Session, hash: str) -> None:
     await connection.execute(
         sessions.insert().values(
@@ -74,14 +77,14 @@ async def session_by_id(connection: AsyncConnection, session_id: SessionId) -> S
 
 async def lock_session(connection: AsyncConnection, session_id: SessionId) -> Session | None:
     """The session, unchanged by others until the end of the transaction (where the database has row locks)."""
-    query = _BY_ID if connection.dialect.name == "sqlite" else _BY_ID.with_for_update()
+    query = _BY_ID if connection.dialect.name == "sqlite" else _BY_ID.with_for_update(of=sessions)
     row = (await connection.execute(query, {"id": session_id})).one_or_none()
     return _session(row) if row else None
 
 
 async def sessions_of(connection: AsyncConnection, user_id: UserId, now: datetime, limit: int) -> list[Session]:
     """The user's sessions that are not over, newest first."""
-    query = sa.select(sessions).where(sessions.c.user_id == user_id, sessions.c.expires_at > now)
+    query = _SESSIONS.where(sessions.c.user_id == user_id, sessions.c.expires_at > now)
     return [_session(row) for row in await connection.execute(query.order_by(sessions.c.id.desc()).limit(limit))]
 
 
@@ -131,8 +134,8 @@ async def take_login_link(connection: AsyncConnection, hash: str, now: datetime)
     return UserId(row.user_id) if row is not None and row.expires_at > now else None
 
 
-_BY_HASH = sa.select(sessions).where(sessions.c.hash == sa.bindparam("hash"))
-_BY_ID = sa.select(sessions).where(sessions.c.id == sa.bindparam("id"))
+_BY_HASH = _SESSIONS.where(sessions.c.hash == sa.bindparam("hash"))
+_BY_ID = _SESSIONS.where(sessions.c.id == sa.bindparam("id"))
 
 
 def _session(row: Any) -> Session:
@@ -147,4 +150,5 @@ def _session(row: Any) -> Session:
         user_agent=row.user_agent,
         address=row.address,
         last_seen_at=row.last_seen_at,
+        leaving=row.deletes_at is not None,
     )

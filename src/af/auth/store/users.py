@@ -114,10 +114,14 @@ async def set_profile(
 
 async def set_deletes_at(
     connection: AsyncConnection, user_id: UserId, deletes_at: datetime | None, now: datetime
-) -> None:
-    await connection.execute(
-        sa.update(users).where(users.c.id == user_id).values(deletes_at=deletes_at, updated_at=now)
+) -> bool:
+    """False when the account was erased."""
+    changed = (
+        sa.update(users)
+        .where(users.c.id == user_id, users.c.erased_at.is_(None))
+        .values(deletes_at=deletes_at, updated_at=now)
     )
+    return (await connection.execute(changed)).rowcount == 1
 
 
 async def due_for_deletion(connection: AsyncConnection, now: datetime, *, limit: int) -> list[UserId]:

@@ -45,12 +45,13 @@ class HeirBody(msgspec.Struct, rename="camel"):
 
 
 async def me(request: Request) -> Response:
-    """``GET /auth/me``: ``{"user", "organizations": [{…, "role"}]}`` (at most 100). :raises Unauthenticated: nobody."""
+    """``GET /auth/me``: ``{"user", "organizations": [{…, "role"}]}`` (at most 100; none while the account is leaving).
+    :raises Unauthenticated: nobody."""
     ctx = context(request)
     user = await auth.me(ctx)
     if user is None:
         raise Unauthenticated("Sign in first.", hint="Run `af login`, or open the login link that `af up` prints.")
-    may_list = auth.covers(ctx.actor.scopes, "organizations:read")
+    may_list = auth.covers(ctx.actor.scopes, "organizations:read") and not ctx.actor.leaving
     found = await projects.list_organizations(ctx, first=PAGE_MAX) if may_list else []
     answer = {"user": auth.shown_user(user), "organizations": [_shown(made, role) for made, role in found]}
     return json_response(answer, headers=NO_STORE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,6 +53,31 @@ async def members_of(
     if after is not None:
         query = query.where(members.c.user_id > after)
     return [_member(row) for row in await connection.execute(query.order_by(members.c.user_id).limit(limit))]
+
+
+async def in_organization(connection: AsyncConnection, organization_id: OrganizationId, *, but: UserId) -> list[Member]:
+    """The direct members of all its projects that are not deleted, but one."""
+    query = (
+        sa.select(members)
+        .join(projects, projects.c.id == members.c.project_id)
+        .where(projects.c.organization_id == organization_id, projects.c.deleted_at.is_(None))
+        .where(members.c.user_id != but)
+        .order_by(members.c.project_id, members.c.user_id)
+    )
+    return [_member(row) for row in await connection.execute(query)]
+
+
+async def directly_owned(connection: AsyncConnection, user_id: UserId) -> defaultdict[OrganizationId, set[ProjectId]]:
+    """The projects, not deleted, that this user owns as a direct member, by their organizations."""
+    query = (
+        sa.select(projects.c.organization_id, projects.c.id)
+        .join(members, members.c.project_id == projects.c.id)
+        .where(members.c.user_id == user_id, members.c.role == Role.OWNER.value, projects.c.deleted_at.is_(None))
+    )
+    found: defaultdict[OrganizationId, set[ProjectId]] = defaultdict(set)
+    for row in await connection.execute(query):
+        found[OrganizationId(row.organization_id)].add(ProjectId(row.id))
+    return found
 
 
 async def set_role(connection: AsyncConnection, project_id: ProjectId, user_id: UserId, role: Role) -> None:
