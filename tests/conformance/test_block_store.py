@@ -55,8 +55,8 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedCloc
         server: s3.S3Server = request.getfixturevalue("s3_server")
         address = server.address(request.getfixturevalue("s3_bucket"))
         async with (
-            s3.index_database(request, request.param[3:], tmp_path) as database,
-            s3.opened(tmp_path / "cache", address, database, clock) as shared,
+            s3.index_url(request, request.param[3:], tmp_path) as url,
+            s3.opened(tmp_path / "cache", address, url, clock) as shared,
         ):
             yield shared
         return

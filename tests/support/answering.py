@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
         answer(self, asked)
 
-    do_GET = do_POST = _serve
+    do_GET = do_POST = do_PUT = do_DELETE = _serve
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":

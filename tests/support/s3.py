@@ -12,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import socket
+import subprocess
 import sys
 import time
 import urllib.request
@@ -91,6 +93,13 @@ class S3Server:
     def create_bucket(self, name: str) -> None:
         self.call("PUT", f"/{name}")
 
+    def create_user(self, access: str, secret: str) -> None:
+        """A key that may do nothing yet."""
+        command = ["admin", "--access", ROOT.access_key_id, "--secret", ROOT.secret_access_key]
+        command += ["--endpoint-url", self.endpoint, "--region", REGION, "create-user"]
+        command += ["--access", access, "--secret", secret, "--role", "user"]
+        subprocess.run([self.binary, *command], check=True, capture_output=True, timeout=20)
+
     def call(self, method: str, path: str, body: bytes = b"") -> bytes:
         """A call signed as root."""
         host = f"127.0.0.1:{self.port}"
@@ -135,9 +144,9 @@ class S3Server:
 
 
 @contextlib.asynccontextmanager
-async def index_database(request: pytest.FixtureRequest, kind: str, folder: Path) -> AsyncIterator[Database]:
+async def index_url(request: pytest.FixtureRequest, kind: str, folder: Path) -> AsyncIterator[str]:
     """An empty shared index, and none of the platform's other tables, in a database of that kind."""
-    url, drop = f"sqlite:///{folder / 'index.sqlite'}", None
+    url, drop = f"sqlite:///{folder / f'index-{secrets.token_hex(4)}.sqlite'}", None
     if kind == "postgresql":
         postgresql: PostgresServer = request.getfixturevalue("postgres_server")
         name = postgresql.create_database()
@@ -146,24 +155,24 @@ async def index_database(request: pytest.FixtureRequest, kind: str, folder: Path
     async with engine.begin() as connection:
         await connection.run_sync(partial(metadata.create_all, tables=[s3_blocks, s3_owners, s3_objects, s3_facts]))
     await engine.dispose()
-    database = Database(async_url(url, folder))
-    yield database
-    await database.close()
+    yield url
     if drop is not None:
         drop()
 
 
 @contextlib.asynccontextmanager
 async def opened(
-    folder: Path, address: Address, database: Database, clock: Clock, *, cache_bytes: int = 64 << 20
+    folder: Path, address: Address, url: str, clock: Clock, *, cache_bytes: int = 64 << 20
 ) -> AsyncIterator[S3Store]:
-    """One machine's view of the bucket."""
-    store = S3Store(folder, address=address, database=database, clock=clock, cache_bytes=cache_bytes)
+    """One machine's view of the bucket: with a cache and database connections of its own."""
+    database = Database(async_url(url, folder))
+    store = S3Store(folder, address=address, database=database, clock=clock, cache_bytes=cache_bytes, free_bytes_min=0)
     try:
         await store.open()
         yield store
     finally:
         await store.close()
+        await database.close()
 
 
 @contextlib.contextmanager

@@ -42,8 +42,8 @@ _ROUNDS_MAX = 5
 class S3Store:
     """A `BlockStore` over the bucket at ``address``; ``directory`` holds this machine's cache.
 
-    ``touch_slack_seconds`` is how long a touch is good for before `missing` repeats it; it must not exceed the grace
-    period of collections. Call `open` before anything else.
+    ``free_bytes_min`` is what the cache leaves of the disk. ``touch_slack_seconds`` is how long a touch is good for
+    before `missing` repeats it; it must not exceed the grace period of collections. Call `open` before anything else.
     """
 
     def __init__(
@@ -54,12 +54,13 @@ class S3Store:
         database: Database,
         clock: Clock,
         cache_bytes: int,
+        free_bytes_min: int = 64 << 20,
         touch_slack_seconds: float = 0.0,
     ) -> None:
         self._bucket = Bucket(address)
         self._index = SharedIndex(database)
         self._time = SharedTime(clock, self._index.facts)
-        self._disk = DiskCache(directory, limit_bytes=cache_bytes, clock=clock)
+        self._disk = DiskCache(directory, limit_bytes=cache_bytes, free_bytes_min=free_bytes_min, clock=clock)
         self._reader = Reader(self._index, self._bucket, self._disk)
         self._collector = Collector(self._index, self._bucket, self._time, self._reader)
         self._slack = int(touch_slack_seconds * 1000)
@@ -165,5 +166,6 @@ class S3Store:
         await self._index.facts.remove(opening.REBUILT)
 
     async def close(self) -> None:
+        await self._reader.close()
         await self._bucket.close()
         await asyncio.to_thread(self._disk.close)

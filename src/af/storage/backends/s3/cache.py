@@ -7,6 +7,7 @@ disk means no cache. Every block is verified as it goes in and again as it comes
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -37,14 +38,16 @@ _log = structlog.get_logger()
 
 
 class DiskCache:
-    """At most ``limit_bytes`` of blocks in ``directory`` (the file may be some per cent larger); 0 keeps nothing.
+    """At most ``limit_bytes`` of blocks in ``directory`` (the file may be some per cent larger); 0 keeps nothing. Takes
+    no more while the disk has less than ``free_bytes_min`` left.
 
     Methods block; call them in threads.
     """
 
-    def __init__(self, directory: Path, *, limit_bytes: int, clock: Clock) -> None:
+    def __init__(self, directory: Path, *, limit_bytes: int, free_bytes_min: int, clock: Clock) -> None:
         self._path = directory / _FILE
         self._limit = limit_bytes
+        self._free_min = free_bytes_min
         self._clock = clock
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -85,7 +88,7 @@ class DiskCache:
 
     def put(self, blocks: Iterable[tuple[CID, bytes]]) -> None:
         """Keep blocks that were verified; the ones used least recently make room."""
-        if not self._limit:
+        if not self._limit or shutil.disk_usage(self._path.parent).free < self._free_min:
             return
         now = self._now()
         rows = [(cid, now, len(data) + _ROW_BYTES, data) for cid, data in blocks if len(data) <= self._limit // 4]

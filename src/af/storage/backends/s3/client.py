@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ class Bucket:
         )
         sent = {**headers, **signed, "Accept-Encoding": "identity"}
         url = URL(f"{self._base}{path}" + (f"?{sigv4.encode_query(query)}" if query else ""), encoded=True)
-        data = body if method == "PUT" else None
+        data = io.BytesIO(body) if method == "PUT" else None  # sent in pieces; shares the bytes
         try:
             async with (
                 asyncio.timeout(_CALL_SECONDS),

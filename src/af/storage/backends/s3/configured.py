@@ -30,6 +30,7 @@ async def open_s3(
         database=database or own,  # type: ignore[arg-type]  # one of them is there
         clock=clock,
         cache_bytes=settings.s3_cache_bytes,
+        free_bytes_min=settings.disk_free_bytes_min,
         touch_slack_seconds=touch_slack_seconds,
     )
     try:

@@ -25,7 +25,6 @@ REBUILT = "rebuilt"
 _REBUILD_CLAIM = "claim:rebuild"
 _MARKER_BYTES = 4096
 _WAIT_SECONDS = 1.0
-_PLACEMENTS_AT_ONCE = 5000
 _log = structlog.get_logger()
 
 
@@ -142,11 +141,7 @@ async def _adopt(index: SharedIndex, bucket: Bucket, time: SharedTime, number: i
     if body is None:
         return
     placements = await asyncio.to_thread(_verified, number, body)
-    now = await time.now()
-    stored = Stored(number, len(body))
-    await index.blocks.adopt(stored, placements[:_PLACEMENTS_AT_ONCE], now)
-    for start in range(_PLACEMENTS_AT_ONCE, len(placements), _PLACEMENTS_AT_ONCE):
-        await index.blocks.adopt(stored, placements[start : start + _PLACEMENTS_AT_ONCE], now)
+    await index.blocks.adopt(Stored(number, len(body)), placements, await time.now())
 
 
 def _verified(number: int, body: bytes) -> list[Placement]:

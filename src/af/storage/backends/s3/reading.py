@@ -26,7 +26,7 @@ from af.storage.errors import BlockCorrupt, BlockMissing
 WINDOW_BYTES = 512 << 10
 """Small blocks are fetched with what follows them: a folder's blocks lie together, and a call costs more than bytes."""
 ROW_SECONDS = 60.0
-_ROWS_MAX = 100_000
+_ROWS_MAX = 50_000
 _MEMORY_BYTES = 32 << 20
 _BLOCK_BYTES_MAX = 17 << 20
 _MOVES_MAX = 3
@@ -80,6 +80,13 @@ class Reader:
                 data = await self._fetch(cid, at, public_only)
             self._remember(cid, data)
         return data
+
+    async def close(self) -> None:
+        """Nothing is on its way any more."""
+        tasks = [flight.task for flights in self._flights.values() for flight in flights]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def learn(self, rows: Iterable[tuple[CID, Location]]) -> None:
         """What the index says of blocks."""

@@ -217,13 +217,15 @@ class Blocks:
         await write(self._database, work)
 
     async def adopt(self, found: Stored, placements: Sequence[Placement], now: int) -> None:
-        """For making the index anew: an object that was found in the bucket, and its verified blocks."""
+        """For making the index anew: an object that was found in the bucket, and its verified blocks. The object's row
+        comes last: what has one was read whole."""
 
         async def work(connection: AsyncConnection) -> None:
+            for batch in batches(placements):
+                await _place(connection, batch, now)
             row = {"number": found.number, "size": found.size, "whole": True, "created_at": now}
             insert = insert_into(connection, s3_objects).values(row)
             await connection.execute(insert.on_conflict_do_nothing(index_elements=["number"]))
-            await _place(connection, placements, now)
 
         await write(self._database, work)
 
