@@ -70,7 +70,7 @@ class Chain:
     async def estimate_gas(self, sender: Address, to: Address, data: bytes) -> int:
         """:raises Refused: the transaction would fail."""
         call = {"from": _hex(sender), "to": _hex(to), "data": _hex(data)}
-        return _quantity(await self._ask("eth_estimateGas", call))
+        return _quantity(await self._ask("eth_estimateGas", call, "latest"))
 
     async def fees(self) -> tuple[int, int]:
         """(base fee of the latest block, tip that gets a transaction mined), in wei for a unit of gas."""
