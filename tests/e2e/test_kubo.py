@@ -140,6 +140,25 @@ def test_another_node_gets_a_site_that_was_deployed_here(beside: Beside, other: 
     assert other.call(f"/api/v0/cat?arg=/ipfs/{cid}/big/file.bin") == files["big/file.bin"]
 
 
+def test_what_another_node_has_is_pinned_here(beside: Beside, other: kubo.KuboDaemon) -> None:
+    data = os.urandom(700_000)
+    made = other.repository.run("--api", other.api_multiaddr, "add", "-Q", "--cid-version=1", stdin=data)
+    cid = made.decode().strip()
+    headers = {"Authorization": f"Bearer {beside.platform.profile()['token']}", "Content-Type": "application/json"}
+    asked = beside.platform.request(
+        "/pins", method="POST", body=json.dumps({"cid": cid, "name": "theirs"}).encode(), headers=headers
+    )
+    assert asked.status == 202, asked.body
+
+    def ended() -> Any:
+        found = beside.platform.request(f"/pins/{asked.json()['requestid']}", headers=headers).json()
+        return found if found["status"] in ("pinned", "failed") else None
+
+    assert wait_until(ended, seconds=30, what="the end of a pin request")["status"] == "pinned"
+    assert beside.platform.request(f"/ipfs/{cid}", host="gateway.localhost").body == data
+    assert beside.address() in asked.json()["delegates"]
+
+
 def test_a_public_pin_is_given_to_the_node_and_a_private_one_is_not(beside: Beside, tmp_path: Path) -> None:
     found = {}
     for name, more in (("private", ("--private",)), ("public", ())):

@@ -64,7 +64,9 @@ class KuboRepository:
     """An offline IPFS repository in `directory`: no bootstrap peers, no routing, no DNS, loopback only. With ``swarm``
     others on this machine can connect to it."""
 
-    def __init__(self, binary: Path, directory: Path, *, sync: bool = False, swarm: bool = False) -> None:
+    def __init__(
+        self, binary: Path, directory: Path, *, sync: bool = False, swarm: bool = False, token: str = ""
+    ) -> None:
         self.binary = binary
         self.directory = directory
         self._environment = {
@@ -76,7 +78,7 @@ class KuboRepository:
         }
         if not (directory / "repo" / "config").exists():
             self.run("init", "--empty-repo", "--profile=test")  # profile: loopback addresses, nobody to bootstrap from
-            self._configure(sync, swarm)
+            self._configure(sync, swarm, token)
 
     def run(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """Runs `ipfs <arguments>` and returns its output; raises RuntimeError with what it said on failure."""
@@ -92,7 +94,7 @@ class KuboRepository:
             raise RuntimeError(f"ipfs {' '.join(arguments[:4])}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout
 
-    def _configure(self, sync: bool, swarm: bool) -> None:
+    def _configure(self, sync: bool, swarm: bool, token: str) -> None:
         path = self.directory / "repo" / "config"
         config: dict[str, Any] = json.loads(path.read_text())
         config["Addresses"] = {
@@ -101,6 +103,9 @@ class KuboRepository:
             "API": "/ip4/127.0.0.1/tcp/0",
             "Gateway": "/ip4/127.0.0.1/tcp/0",
         }
+        if token:
+            allowed = {"AuthSecret": f"bearer:{token}", "AllowedPaths": ["/api/v0"]}
+            config["API"] = {**config["API"], "Authorizations": {"test": allowed}}
         config["Bootstrap"] = []
         config["AutoConf"] = {"Enabled": False}
         config["Routing"] = {**config.get("Routing", {}), "Type": "none", "DelegatedRouters": []}
@@ -117,10 +122,11 @@ class KuboRepository:
 
 class KuboDaemon:
     """`with KuboDaemon(binary) as kubo:` a running daemon on free loopback ports, gone afterwards. It is offline, or
-    with ``swarm`` talks to whom it is connected to (`connect`)."""
+    with ``swarm`` talks to whom it is connected to (`connect`). With ``token`` its RPC API wants that as Bearer."""
 
-    def __init__(self, binary: Path, *, sync: bool = False, swarm: bool = False) -> None:
+    def __init__(self, binary: Path, *, sync: bool = False, swarm: bool = False, token: str = "") -> None:
         self._binary = binary
+        self._token = token
         self._swarm = swarm
         self._sync = sync
         self._stack = contextlib.ExitStack()
@@ -131,7 +137,9 @@ class KuboDaemon:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kubo-")))
-            self.repository = KuboRepository(self._binary, directory, sync=self._sync, swarm=self._swarm)
+            self.repository = KuboRepository(
+                self._binary, directory, sync=self._sync, swarm=self._swarm, token=self._token
+            )
             log = stack.enter_context((directory / "daemon.log").open("wb"))
             process = subprocess.Popen(
                 [str(self._binary), "daemon", *([] if self._swarm else ["--offline"])],
@@ -162,6 +170,11 @@ class KuboDaemon:
         text = (directory / "daemon.log").read_text(errors="replace")
         raise RuntimeError(f"the Kubo daemon did not start: {text[-1000:]}")
 
+    @property
+    def api_multiaddr(self) -> str:
+        """For `ipfs --api …`: commands that talk to the daemon."""
+        return f"/ip4/127.0.0.1/tcp/{self.api_url.rpartition(':')[2]}"
+
     def address(self) -> str:
         """Where others connect to it: `/ip4/127.0.0.1/tcp/…/p2p/…`."""
         found: str = json.loads(self.call("/api/v0/id"))["Addresses"][0]
@@ -172,7 +185,8 @@ class KuboDaemon:
 
     def call(self, path: str, timeout_seconds: float = 60) -> bytes:
         """POSTs to the RPC API, e.g. `call("/api/v0/version")`."""
-        request = urllib.request.Request(self.api_url + path, method="POST")
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        request = urllib.request.Request(self.api_url + path, method="POST", headers=headers)
         with urllib.request.urlopen(request, timeout=timeout_seconds) as response:
             body: bytes = response.read()
         return body

@@ -119,8 +119,8 @@ class KuboRpc:
         return NodeIdentity(found.id, found.agent, tuple(found.addresses or ()))
 
     async def peers(self, *, timeout_seconds: float = ANSWER_SECONDS) -> int:
-        """How many nodes it is connected to."""
-        reply = await self._call("swarm/peers", (), timeout_seconds=timeout_seconds)
+        """How many nodes it is connected to; none when it is offline."""
+        reply = await self._call("swarm/peers", (), timeout_seconds=timeout_seconds, expected=[b"online mode"])
         return len(_decoded("swarm/peers", reply.body, _Named).peers or ())
 
     async def connect(self, address: str) -> None:
@@ -200,8 +200,8 @@ class KuboRpc:
         await self._call("routing/provide", [("arg", cids.to_text(cid))], timeout_seconds=PROVIDE_SECONDS)
 
     async def put_ipns_record(self, name: str, record: bytes) -> None:
-        """Publish a record that was made elsewhere. ``name`` is an IPNS name as text. Without a network the node keeps
-        it for itself."""
+        """Publish a record that was made elsewhere. ``name`` is an IPNS name as text. A node without a
+        network keeps it for itself, and does not check it."""
         boundary = secrets.token_hex(16)
         await self._call(
             "routing/put",
