@@ -20,7 +20,8 @@ from af.replication.backends.arweave import Arweave, SiteFile, open_arweave
 from af.replication.backends.arweave_errors import KeyUnusable, ManifestImpossible, NotPaid, TooExpensive
 from af.replication.errors import ProviderFailed, ProviderNotConfigured, ProviderRefused
 from af.replication.models import CopyState
-from tests.support import arlocal, arweave_js, turbo
+from tests.support import answering, arlocal, arweave_js, turbo
+from tests.support.answering import Asked, Handler
 from tests.support.arlocal import ArLocal
 from tests.support.arweave_js import pattern
 from tests.support.copies import source_of
@@ -142,6 +143,43 @@ async def test_storing_again_pays_nothing(arweave: Arweave, settings: Settings, 
     another_process = open_arweave(settings, Client())
     assert (await another_process.store(source)).ref.partition(".")[0] == first.ref.partition(".")[0]
     assert chain.balance(wallet.address) == paid
+
+
+def refusing_chunks(chain: ArLocal, statuses: list[int]) -> answering.Answer:
+    """A gateway in front of arlocal that answers the first chunks with these statuses."""
+
+    def answer(handler: Handler, asked: Asked) -> None:
+        status, body = statuses.pop(0) if statuses and asked.path == "/chunk" else 0, b""
+        if not status:
+            status, body = chain.ask(asked.path, method=asked.method, body=json.loads(asked.body or b"null"))
+        answering.reply(status, body)(handler, asked)
+
+    return answer
+
+
+async def test_chunks_that_a_crash_cut_off_are_sent_later_and_not_paid_again(
+    settings: Settings, chain: ArLocal, wallet: Wallet
+) -> None:
+    source, blocks = source_of({"cut off": pattern(900_000)})
+    with answering.running() as server:
+        server.answers.append(refusing_chunks(chain, [200, 400]))
+        with pytest.raises(ProviderRefused, match="chunk"):
+            await open_arweave(replace(settings, arweave_gateway=server.url), Client()).store(source)
+    paid = chain.balance(wallet.address)
+    arweave = open_arweave(settings, Client())  # as after the crash: it remembers nothing
+    posted = await arweave.store(source)
+    assert chain.balance(wallet.address) == paid
+    for cid, block in blocks.data.items():
+        assert await arweave.read(source.root, posted.ref, cid) == block
+
+
+async def test_a_chunk_that_fails_once_is_sent_again(settings: Settings, chain: ArLocal) -> None:
+    source, blocks = source_of({"once more": pattern(500_000)})
+    with answering.running() as server:
+        server.answers.append(refusing_chunks(chain, [503]))
+        arweave = open_arweave(replace(settings, arweave_gateway=server.url), Client())
+        posted = await arweave.store(source)
+        assert await arweave.read(source.root, posted.ref, source.root) == blocks.data[source.root]
 
 
 async def test_a_transaction_that_no_block_takes_is_lost_and_made_anew(arweave: Arweave, chain: ArLocal) -> None:
