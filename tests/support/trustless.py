@@ -29,7 +29,7 @@ class TrustlessGateway:
         self.failing_first: int = 0
         self.frames_max: int | None = None
         self.lock = threading.Lock()
-        server.answers = [self._answer]
+        server.answers = [self.answer]
 
     @property
     def asked(self) -> list[str]:
@@ -40,7 +40,7 @@ class TrustlessGateway:
             found.append(f"{parse_qs(parts.query)['format'][0]} {parts.path.removeprefix('/ipfs/')}")
         return found
 
-    def _answer(self, handler: Handler, asked: Asked) -> None:
+    def answer(self, handler: Handler, asked: Asked) -> None:
         parts = urlsplit(asked.path)
         cid = cids.parse(parts.path.removeprefix("/ipfs/"))
         kind = parse_qs(parts.query)["format"][0]

@@ -21,7 +21,7 @@ from af.core.ids import ProjectId
 from af.core.web import RequestContext
 from af.protocols.ipfs import car
 from af.protocols.ipfs import cid as cids
-from af.storage import http
+from af.storage import http, pinning_api
 from tests.unit.storage.conftest import SITE, Content
 
 
@@ -43,7 +43,8 @@ class Caller:
         async def authenticate(_: Context, __: HTTPConnection) -> Actor:
             return actor
 
-        self._app = RequestContext(Router(routes=http.routes), platform, authenticate)
+        shapes = {pinning_api.PREFIX: pinning_api.failure}
+        self._app = RequestContext(Router(routes=http.routes), platform, authenticate, renderings=shapes)
 
     async def __call__(
         self, method: str, target: str, body: Sequence[bytes] | bytes = b"", *, cut: bool = False, **headers: str
