@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from af import auth
 from af.auth import profile, sign_in
@@ -18,7 +19,7 @@ from af.auth.errors import (
     ReauthenticationRequired,
 )
 from af.auth.models import Linked, LoginMethod, Purpose, SignedIn
-from af.core import audit
+from af.core import audit, ids
 from af.core.clock import FixedClock
 from af.core.context import SYSTEM, Context, Platform
 from af.core.errors import Unauthenticated
@@ -156,6 +157,35 @@ async def test_an_account_is_deleted_after_time_to_change_ones_mind(platform: Pl
     assert (gone.email, gone.display_name) == (None, None)
     assert (await audit.verify(system, f"user:{user.id}")).broken_at is None
     assert (await by_code(platform)).is_new
+
+
+async def test_an_account_that_cannot_be_erased_holds_up_no_other(platform: Platform, clock: FixedClock) -> None:
+    leaving = [await by_code(platform, email) for email in ("first@example.org", "second@example.org")]
+    for done in leaving:
+        await profile.schedule_deletion(person(platform, done), done.user.username)
+    first, second = sorted(done.user.id for done in leaving)
+    system = platform.context(SYSTEM)
+    async with system.transaction() as tx:  # as an operator's own table might hold on to a row of ours
+        await tx.execute(sa.text("CREATE TABLE holds (id TEXT REFERENCES login_methods (id))"))
+        held = sa.text("INSERT INTO holds SELECT id FROM login_methods WHERE user_id = :user")
+        await tx.execute(held, {"user": first})
+    clock.advance(timedelta(days=14, seconds=1))
+    assert await profile.erase_due(system) == 1
+    users = await auth.users_by_id(system, [first, second])
+    assert (users[first].email is None, users[second].email is None) == (False, True)
+    async with system.transaction() as tx:
+        await tx.execute(sa.text("DROP TABLE holds"))
+    assert await profile.erase_due(system) == 1
+
+
+async def test_nobody_keeps_an_account_from_being_erased_by_taking_its_name(
+    platform: Platform, clock: FixedClock
+) -> None:
+    done = await by_code(platform)
+    await auth.create_user(platform.context(SYSTEM), f"deleted-{ids.label(done.user.id)}")
+    await profile.schedule_deletion(person(platform, done), done.user.username)
+    clock.advance(timedelta(days=14, seconds=1))
+    assert await profile.erase_due(platform.context(SYSTEM)) == 1
 
 
 async def test_who_comes_back_in_time_keeps_everything(platform: Platform, clock: FixedClock) -> None:

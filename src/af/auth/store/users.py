@@ -124,10 +124,14 @@ async def set_deletes_at(
     return (await connection.execute(changed)).rowcount == 1
 
 
-async def due_for_deletion(connection: AsyncConnection, now: datetime, *, limit: int) -> list[UserId]:
-    """Whose account ended and still has something personal."""
-    query = sa.select(users.c.id).where(users.c.deletes_at <= now, users.c.erased_at.is_(None)).limit(limit)
-    return [UserId(row.id) for row in await connection.execute(query)]
+async def due_for_deletion(
+    connection: AsyncConnection, now: datetime, *, after: UserId | None, limit: int
+) -> list[UserId]:
+    """Whose account ended and still has something personal; ``after`` is the last id of the page before."""
+    query = sa.select(users.c.id).where(users.c.deletes_at <= now, users.c.erased_at.is_(None))
+    if after is not None:
+        query = query.where(users.c.id > after)
+    return [UserId(row.id) for row in await connection.execute(query.order_by(users.c.id).limit(limit))]
 
 
 async def anonymise(connection: AsyncConnection, user_id: UserId, username: str, now: datetime) -> bool:
