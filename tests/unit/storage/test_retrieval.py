@@ -18,7 +18,7 @@ from af.core.settings import load
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagpb
 from af.protocols.ipfs.cid import CID
-from af.storage.backends.sources import GatewaySource, sources_for
+from af.storage.backends.sources import GatewaySource, introduce, sources_for
 from af.storage.errors import InvalidDag, PinQuotaExceeded, RetrievalFailed, RetrievalTooSlow
 from af.storage.service.retrieval import Limits, retrieve
 from tests.support import answering, trustless
@@ -271,9 +271,9 @@ def test_sources_are_asked_in_order() -> None:
     }
     origins = ["/p2p/12D3KooW", "https://b.example/ipfs/bafy", "/dns4/c.example/tcp/443/https", "https://b.example"]
     assert names(origins, **environment) == [
-        "the platform's Kubo node",
         "https://b.example",
         "https://c.example",
+        "the platform's Kubo node",
         "the platform's gateway 1",
         "the platform's gateway 2",
     ]
@@ -309,3 +309,23 @@ async def test_private_addresses_are_refused_unless_settings_name_them(origin: s
     with pytest.raises(Error) as refused:
         await source.block(cids.of(cids.RAW, b"x"), limit_bytes=10)
     assert refused.value.code == "address_refused"
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_dialled"),
+    [
+        ("/ip4/8.8.8.8/tcp/4001/p2p/12D3KooW", True),
+        ("/ip6/2606:4700::1/udp/4001/quic-v1/p2p/12D3KooW", True),
+        ("/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW", False),
+        ("/ip4/10.0.0.1/tcp/4001/p2p/12D3KooW", False),
+        ("/ip4/8.8.8.8/tcp/4001", False),
+        ("/dns4/example.org/tcp/4001/p2p/12D3KooW", False),
+        ("/ip4/8.8.8.8/tcp/4001/p2p/12D3KooW/p2p-circuit/p2p/12D3KooX", False),
+        ("https://example.org", False),
+    ],
+)
+async def test_our_node_is_led_to_public_nodes_only(origin: str, is_dialled: bool) -> None:
+    with answering.running() as node:
+        node.answers = [answering.reply(200, b"{}")]
+        await introduce(load({"AF_KUBO_RPC_URL": node.url}), Client(), [origin])
+        assert [asked.path.partition("?")[0] for asked in node.requests] == ["/api/v0/swarm/connect"] * is_dialled

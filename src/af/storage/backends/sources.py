@@ -3,13 +3,16 @@ own Kubo node, which looks for it in the whole network. What comes from them is 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from af.core.clock import monotonic
 from af.core.errors import Error, Upstream
-from af.core.http import Client, Stream
+from af.core.http import Client, Stream, is_public
 from af.core.settings import Settings
 from af.protocols import multiaddr
 from af.protocols.ipfs import cid as cids
@@ -23,6 +26,7 @@ _CAR = "application/vnd.ipld.car; version=1; order=dfs; dups=n"
 _BLOCK_SECONDS = 20.0
 _CAR_HEAD_SECONDS = 30.0
 _CAR_IDLE_SECONDS = 20.0
+_INTRODUCE_SECONDS = 5.0
 _IDENTITY_SECONDS = 2.0
 _IDENTITY_KEPT_SECONDS = 300.0
 DELEGATES_MAX = 20
@@ -57,8 +61,11 @@ class Source(Protocol):
 class GatewaySource:
     """A trustless gateway at ``base`` (an address without ``/ipfs``)."""
 
-    def __init__(self, client: Client, base: str, *, name: str, allow_private: bool) -> None:
+    def __init__(
+        self, client: Client, base: str, *, name: str, allow_private: bool, patience_seconds: float = 60.0
+    ) -> None:
         self._client = client
+        self._patience_seconds = patience_seconds
         self._base = base.rstrip("/")
         self._name = name
         self._allow_private = allow_private
@@ -73,7 +80,7 @@ class GatewaySource:
             f"{self._base}/ipfs/{cids.to_text(cid)}?format=raw",
             headers={"Accept": _RAW},
             limit_bytes=limit_bytes,
-            timeout_seconds=_BLOCK_SECONDS,
+            timeout_seconds=min(_BLOCK_SECONDS, self._patience_seconds),
             allow_private=self._allow_private,
         )
         if reply.status != 200:
@@ -86,8 +93,8 @@ class GatewaySource:
             f"{self._base}/ipfs/{cids.to_text(root)}?format=car&dag-scope=all",
             headers={"Accept": _CAR},
             limit_bytes=limit_bytes,
-            timeout_seconds=_CAR_HEAD_SECONDS,
-            idle_seconds=_CAR_IDLE_SECONDS,
+            timeout_seconds=min(_CAR_HEAD_SECONDS, self._patience_seconds),
+            idle_seconds=min(_CAR_IDLE_SECONDS, self._patience_seconds),
             allow_private=self._allow_private,
         )
         async with stream as answer:
@@ -99,21 +106,24 @@ class GatewaySource:
 class KuboSource:
     """Our Kubo node; what it does not have it looks for among its peers, for a while."""
 
-    def __init__(self, rpc: KuboRpc) -> None:
+    def __init__(self, rpc: KuboRpc, *, patience_seconds: float = 60.0) -> None:
         self._rpc = rpc
+        self._block_seconds = min(_BLOCK_SECONDS, patience_seconds)
+        self._car_seconds = min(_CAR_HEAD_SECONDS, patience_seconds)
 
     @property
     def name(self) -> str:
         return "the platform's Kubo node"
 
     async def block(self, cid: CID, *, limit_bytes: int) -> bytes:
-        data = await self._rpc.block_get(cid, offline=False, timeout_seconds=_BLOCK_SECONDS, limit_bytes=limit_bytes)
+        wait = self._block_seconds
+        data = await self._rpc.block_get(cid, offline=False, timeout_seconds=wait, limit_bytes=limit_bytes)
         if data is None:
             raise Refused("it does not find the block")
         return data
 
     async def car(self, root: CID, *, limit_bytes: int) -> AsyncGenerator[bytes, None]:
-        async with self._rpc.dag_export(root, limit_bytes=limit_bytes, idle_seconds=_CAR_HEAD_SECONDS) as pieces:
+        async with self._rpc.dag_export(root, limit_bytes=limit_bytes, idle_seconds=self._car_seconds) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -124,25 +134,61 @@ def _check(answer: Stream) -> None:
 
 
 def sources_for(settings: Settings, client: Client, origins: Sequence[str]) -> list[Source]:
-    """Where to ask, in order: our Kubo node, what the pin's maker named, the operator's gateways.
+    """Where to ask, in order: what the pin's maker named, our Kubo node, the operator's gateways.
 
     Origins that are not HTTP servers are passed over. Those on private addresses are refused when they are called,
     unless the operator's settings name them.
     """
-    found: list[Source] = []
-    # A node that is also our block store holds blocks that are private to other projects.
-    rpc = open_kubo(settings, client) if settings.block_backend != "kubo" else None
-    if rpc is not None:
-        found.append(KuboSource(rpc))
+    patience = settings.retrieval_patience_seconds
     configured = _split(settings.retrieval_gateways)
     private = {*configured, *_split(settings.private_origins)}
-    named = [base for base in map(gateway_of, origins) if base is not None]
-    for base in dict.fromkeys(named):
-        found.append(GatewaySource(client, base, name=base, allow_private=_origin(base) in private))
+    named = list(dict.fromkeys(base for base in map(gateway_of, origins) if base is not None))
+
+    def gateway(base: str, name: str, allow_private: bool) -> Source:
+        return GatewaySource(client, base, name=name, allow_private=allow_private, patience_seconds=patience)
+
+    found = [gateway(base, base, _origin(base) in private) for base in named]
+    rpc = kubo_to_ask(settings, client)
+    if rpc is not None:
+        found.append(KuboSource(rpc, patience_seconds=patience))
     for number, base in enumerate(configured, 1):
         if base not in named:  # its address is the operator's business
-            found.append(GatewaySource(client, base, name=f"the platform's gateway {number}", allow_private=True))
+            found.append(gateway(base, f"the platform's gateway {number}", True))
     return found
+
+
+def kubo_to_ask(settings: Settings, client: Client) -> KuboRpc | None:
+    """Our Kubo node; not the one that is our block store: it holds blocks that are private to other projects."""
+    return open_kubo(settings, client) if settings.block_backend != "kubo" else None
+
+
+async def introduce(settings: Settings, client: Client, origins: Sequence[str]) -> None:
+    """Connect our Kubo node to the nodes that a pin's origins name, as far as it succeeds in a few seconds."""
+    peers = [origin for origin in origins if _is_public_peer(origin)]
+    rpc = kubo_to_ask(settings, client) if peers else None
+    if rpc is None:
+        return
+
+    async def connect(address: str) -> None:
+        with suppress(Error):  # who cannot be reached by this way may be by another
+            await rpc.connect(address)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_INTRODUCE_SECONDS), asyncio.TaskGroup() as group:
+            for peer in peers:
+                group.create_task(connect(peer))
+
+
+def _is_public_peer(origin: str) -> bool:
+    """Whether a multiaddr names a node at a public IP address: ``/ip4/…/tcp/4001/p2p/<id>``. Names could lead the node
+    into our own network."""
+    parts = origin.split("/")
+    if len(parts) < 7 or parts[0] or parts[1] not in ("ip4", "ip6") or parts[-2] != "p2p" or "p2p-circuit" in parts:
+        return False
+    try:
+        return is_public(ip_address(parts[2]))
+    except ValueError:
+        return False
 
 
 def gateway_of(origin: str) -> str | None:

@@ -10,7 +10,7 @@ from af.core.errors import Error, Forbidden
 from af.core.http import Client
 from af.core.ids import PinRequestId
 from af.storage import store
-from af.storage.backends.sources import sources_for
+from af.storage.backends.sources import introduce, sources_for
 from af.storage.errors import PinRequestGone
 from af.storage.models import PinRequest, PinState
 from af.storage.service.access import block_store
@@ -48,7 +48,9 @@ async def fulfil_pin_request(ctx: Context, request_id: PinRequestId) -> None:
         patience_seconds=settings.retrieval_patience_seconds,
         seconds_max=settings.retrieval_seconds_max,
     )
-    sources = sources_for(settings, ctx.get(Client), request.pin.origins)
+    client, origins = ctx.get(Client), request.pin.origins
+    await introduce(settings, client, origins)
+    sources = sources_for(settings, client, origins)
     report = _Report(ctx, request)
     await retrieve(block_store(ctx), request.project_id, request.pin.cid, sources, limits, report)
     summary = await verify_dag(ctx, request.project_id, request.pin.cid)
