@@ -270,6 +270,18 @@ def test_the_same_node_comes_back_with_the_platform_and_gets_what_it_missed(tmp_
         assert again.address().rpartition("/")[2] == first
 
 
+def test_a_node_that_always_crashes_does_not_stop_the_platform(tmp_path: Path) -> None:
+    program = tmp_path / "ipfs"
+    program.write_text(f'#!/bin/sh\nif [ "$1" = daemon ]; then exit 3; fi\nexec {_binary()} "$@"\n')
+    program.chmod(0o700)
+    with running(tmp_path, "--kubo", verb=("up",), **{**_settings(), "AF_KUBO_BINARY": str(program)}) as platform:
+        crashed = '"event": "part crashed", "part": "supervisor", "name": "kubo"'
+        platform.process.wait_until(lambda: platform.process.output().count(crashed) >= 5, what="five crashes")
+        ready = platform.request("/ready")
+        assert ready.status == 200
+        assert "does not answer" in ready.json()["checks"]["kubo"]
+
+
 def _refused(folder: Path, **settings: str) -> str:
     done = subprocess.run(
         [AF, "up", "--kubo", "--port", "0", "--data", folder / "data"],

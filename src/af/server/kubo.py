@@ -110,7 +110,11 @@ def prepare(settings: Settings) -> Node:
     reserved = _reserve_port()
     port = int(reserved.getsockname()[1])
     token = secrets.token_urlsafe(32)
-    _configure(repository / "config", settings, port=port, token=token)
+    try:
+        _configure(repository / "config", settings, port=port, token=token)
+    except BaseException:
+        reserved.close()
+        raise
     ready = replace(settings, kubo_binary=ipfs, kubo_rpc_url=f"http://127.0.0.1:{port}", kubo_rpc_token=token)
     return Node(ready, reserved)
 

@@ -82,8 +82,10 @@ def launch(
     preflight.check(settings, targets)
     held = locks.take(settings.data, targets | {kubo.LOCK} if settings.kubo else targets, os.getpid())
     try:
-        node = kubo.prepare(settings) if settings.kubo else None
-        settings = node.settings if node is not None else settings
+        if settings.kubo:
+            node = kubo.prepare(settings)
+            settings = node.settings
+            held.append(node.reserved.detach())  # held and released with the locks
         listener = listen.bind(settings.host, settings.port)
     except BaseException:
         locks.release(held)
@@ -97,7 +99,7 @@ def launch(
         "PYTHONUNBUFFERED": "1",
         "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(settings.data)),
     }
-    specs = parts.plan(targets, workers=settings.workers, port=port, kubo=node is not None)
+    specs = parts.plan(targets, workers=settings.workers, port=port, kubo=settings.kubo)
 
     offspring.adopt_orphans()
     ours, theirs = Channel.pair()
@@ -126,8 +128,6 @@ def launch(
     finally:
         offspring.kill_descendants(seconds=_KILL_SECONDS)
         locks.release(held)
-        if node is not None:
-            node.reserved.close()
 
 
 def _metrics_folder(data: Path) -> Path:
