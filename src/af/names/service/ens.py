@@ -141,6 +141,12 @@ async def ens_of_ipns(ctx: Context, names: Sequence[str]) -> dict[str, list[EnsR
     return found
 
 
+async def ipns_of_ens(ctx: Context, record_ids: Sequence[str]) -> dict[str, IpnsName]:
+    """The IPNS names with these ids, which records point at that the caller has been shown."""
+    async with ctx.reading() as connection:
+        return {name.id: name for name in await store.ipns.by_ids(connection, record_ids)}
+
+
 async def resolve_ens(ctx: Context, name: str) -> EnsResolution:
     """Any name as the chain has it now. :raises EnsNameAbsent, EnsOffchain, EnsNotConfigured, ChainFailed:"""
     await projects.require_signed_in(ctx)  # each question costs the operator calls of a node

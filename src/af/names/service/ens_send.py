@@ -12,7 +12,8 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 
 from af import projects
-from af.core.context import ActorKind, Context
+from af.core import ids
+from af.core.context import SYSTEM, ActorKind, Context
 from af.core.errors import Conflict, Error, Forbidden
 from af.core.ids import EnsRecordId
 from af.names import rules_ens as rules
@@ -35,7 +36,8 @@ async def send_ens(ctx: Context, named: str) -> EnsRecord:
     :raises EnsKeyMissing: :raises EnsRefused: by the contract or the node. :raises EnsFeeTooHigh:
     """
     await projects.authorize_operator(ctx)
-    record = await record_for(ctx, WRITE, named)
+    by_id = ids.is_id(ids.ENS_RECORD, named)  # of any project: the operator, who pays, need not be in it
+    record = await record_for(ctx.acting_as(SYSTEM) if by_id else ctx, WRITE, named)
     if not ctx.settings.ens_private_key:
         raise EnsKeyMissing(
             "The platform has no key to send transactions with.",

@@ -98,6 +98,11 @@ async def by_id(connection: AsyncConnection, record_id: str, *, locked: bool = F
     return _one(await connection.execute(query.with_for_update() if locked else query))
 
 
+async def by_ids(connection: AsyncConnection, record_ids: Iterable[str]) -> list[IpnsName]:
+    query = sa.select(ipns_records).where(ipns_records.c.id.in_(list(record_ids)))
+    return [_name(row) for row in await connection.execute(query)]
+
+
 async def in_project(connection: AsyncConnection, project_id: str, name: str) -> IpnsName | None:
     """A project's name, by the name itself or by its label."""
     wanted = sa.or_(ipns_records.c.name == name, ipns_records.c.label == name)
