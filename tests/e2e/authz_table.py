@@ -7,6 +7,7 @@ is no member). `test_authz` derives everybody else's refusal from it.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ class Op:
     who: str
     call: str
     kind: str = "query"
+    instead: str | None = None
+    """The error that whoever may gets here, because this world has no such backend."""
 
 
 Q, M, S = "query", "mutation", "subscription"
@@ -51,6 +54,29 @@ OPERATIONS: dict[str, Op] = {
     "filecoinDeals": Op("viewer", 'filecoinDeals(where: {cid: "<cid>"})'),
     "storageStats": Op("viewer", "storageStats"),
     "blockStoreStats": Op("operator", "blockStoreStats"),
+    "ipnsRecord": Op("viewer", 'ipnsRecord(name: "<ipns>")'),
+    "ipnsRecords": Op("viewer", "ipnsRecords"),
+    "resolveIpnsName": Op("signed in", 'resolveIpnsName(where: {name: "<ipns_name>"})'),
+    "createIpnsRecord": Op("member", "createIpnsRecord", M),
+    "createIpnsRecordForSite": Op("member", 'createIpnsRecordForSite(where: {siteId: "<site>"})', M),
+    "publishIpnsRecord": Op("member", 'publishIpnsRecord(where: {id: "<ipns>"}, data: {hash: "<cid>"})', M),
+    "publishSignedIpnsName": Op(
+        "member", 'publishSignedIpnsName(data: {key: "<foreign_name>", input: "<foreign_record>"})', M
+    ),
+    "rotateIpnsRecord": Op("member", 'rotateIpnsRecord(where: {id: "<ipns>"})', M),
+    "deleteIpnsRecord": Op("member", 'deleteIpnsRecord(where: {id: "<ipns>"})', M),
+    "importIpnsKey": Op("member", 'importIpnsKey(data: {key: "<foreign_key>"})', M),
+    "exportIpnsKey": Op("admin", 'exportIpnsKey(where: {id: "<ipns>"})', M),
+    "ensRecord": Op("viewer", 'ensRecord(where: {id: "<ens>"})'),
+    "ensRecordByName": Op("viewer", 'ensRecordByName(where: {name: "theirs.eth"})'),
+    "ensRecords": Op("viewer", "ensRecords"),
+    "ensRecordsByIpnsId": Op("viewer", 'ensRecordsByIpnsId(where: {ipnsRecordId: "<ipns>"})'),
+    "ensTransaction": Op("viewer", 'ensTransaction(where: {id: "<ens>"})', instead="unavailable"),
+    "resolveEnsName": Op("signed in", 'resolveEnsName(where: {name: "theirs.eth"})', instead="unavailable"),
+    "createEnsRecord": Op("member", 'createEnsRecord(where: {ipnsRecordId: "<ipns>"}, data: {name: "another.eth"})', M),
+    "verifyEnsRecord": Op("member", 'verifyEnsRecord(where: {id: "<ens>"})', M, "unavailable"),
+    "sendEnsTransaction": Op("operator", 'sendEnsTransaction(where: {id: "<ens>"})', M, "unavailable"),
+    "deleteEnsRecord": Op("member", 'deleteEnsRecord(where: {id: "<ens>"})', M),
     "loginWithPersonalAccessToken": Op(
         "anyone", 'loginWithPersonalAccessToken(data: {personalAccessToken: "<own_secret>"})', M
     ),
@@ -307,6 +333,17 @@ ROUTES: dict[str, Rest] = {
         changes=True,
     ),
     "DELETE /delete/{cid}": Rest("member", _send("DELETE", "/delete/<pinned>", lambda _: b"", JSON), changes=True),
+    "GET /v1/projects/{project}/ipns/{name}": Rest("viewer", _get("/v1/projects/<project>/ipns/<ipns>")),
+    "PUT /v1/projects/{project}/ipns/{name}": Rest(
+        "member",
+        _send(
+            "PUT",
+            "/v1/projects/<project>/ipns/<foreign_name>",
+            lambda w: base64.b64decode(w.foreign_record),
+            "application/octet-stream",
+        ),
+        changes=True,
+    ),
     "GET /pins": Rest("viewer", _get("/pins")),
     "POST /pins": Rest(
         "member", _send("POST", "/pins", lambda w: f'{{"cid": "{w.cid}"}}'.encode(), JSON), changes=True

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from af import auth, projects, sites, storage
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from af import auth, names, projects, sites, storage
 from af.core.context import SYSTEM, Actor, ActorKind, Context, Platform
 from af.core.ids import OrganizationId
 from af.projects import OrganizationMember, OrganizationRole, Role, store
-from af.protocols.ipfs import car, unixfs
+from af.protocols.ipfs import car, ipns, peerkeys, unixfs
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from tests.support import platforms
@@ -49,6 +53,15 @@ class World:
     cid: str
     pinned: str
     pin_request: str
+    ipns: str
+    ipns_name: str
+    """An IPNS name with a record: its id, and itself."""
+    ens: str
+    """An ENS record that points at it."""
+    foreign_name: str
+    foreign_key: str
+    foreign_record: str
+    """Another one, its key and a record, in base64: not brought here yet."""
     guest: str
     account: str
     """A service account, with a token and a trust rule."""
@@ -136,7 +149,18 @@ async def make_world(platform: Platform, people: People, caller: str) -> World:
     rule = await projects.machines.create_trust_rule(
         owner, project.id, service_account=account.id, name="ci", issuer="https://issuer.example", subject="repo:a/b:*"
     )
+    named = await names.create(owner, project.id, value=f"/ipfs/{roots[0]}")
+    ens = await names.create_ens(owner, "theirs.eth", ipns=named.id)
+    key = Ed25519PrivateKey.generate()
+    until = owner.now + timedelta(days=1)
+    record = ipns.create(key, f"/ipfs/{roots[0]}".encode(), sequence=1, valid_until=until, ttl_seconds=60)
     return World(
+        ipns=named.id,
+        ipns_name=named.name,
+        ens=ens.id,
+        foreign_name=ipns.to_text(ipns.name_of(key)),
+        foreign_key=base64.b64encode(peerkeys.export_key(key)).decode(),
+        foreign_record=base64.b64encode(record).decode(),
         account=account.id,
         account_token=account_token.token.id,
         rule=rule.id,
