@@ -170,10 +170,29 @@ def test_an_absolute_target_names_the_host_whatever_the_host_header_says(server:
     assert statuses(received) == [404]
 
 
-@pytest.mark.parametrize("target", [b"http://u:p@demo.localhost/", b"demo.localhost:80", b"a.txt"])
+@pytest.mark.parametrize("target", [b"http://u:p@demo.localhost/", b"a.txt"])
 def test_other_targets_are_refused(server: Served, target: bytes) -> None:
-    method = b"CONNECT" if target.endswith(b":80") else b"GET"
-    assert statuses(server.exchange(b"%b %b HTTP/1.1\r\nHost: demo.localhost\r\n\r\n" % (method, target))) == [400]
+    assert statuses(server.exchange(b"GET %b HTTP/1.1\r\nHost: demo.localhost\r\n\r\n" % target)) == [400]
+
+
+CONNECT = b"CONNECT demo.localhost:80 HTTP/1.1\r\nHost: demo.localhost:80\r\n\r\n"
+
+
+def test_a_tunnel_to_content_of_ours_goes_on_as_a_connection_to_it(server: Served) -> None:
+    assert server.exchange(CONNECT).startswith(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    received = server.exchange(CONNECT + request("/a.txt") + request("/b.txt"))
+    assert statuses(received) == [200, 200, 200]
+    assert received.endswith(b"beta")
+
+
+@pytest.mark.parametrize("target", [b"example.com:80", b"127.0.0.1:22", b"[::1]:80", b"nobody.example.org:443"])
+def test_there_is_no_tunnel_to_anywhere_else(server: Served, target: bytes) -> None:
+    received = server.exchange(b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (target, target))
+    assert statuses(received) == [403]
+
+
+def test_there_is_no_tunnel_inside_of_a_tunnel(server: Served) -> None:
+    assert statuses(server.exchange(CONNECT + CONNECT)) == [200, 400]
 
 
 def test_a_head_without_end_is_refused_before_it_fills_memory(server: Served) -> None:

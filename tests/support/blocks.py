@@ -8,6 +8,8 @@ from typing import Any
 
 from af.core.ids import DeploymentId, ProjectId, SiteId
 from af.domains import HostEntry
+from af.gateway.errors import NameUnresolved
+from af.gateway.names import Place
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import unixfs
 from af.protocols.ipfs.cid import CID
@@ -108,3 +110,21 @@ class HostRows:
     def _fail(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+class NameRows:
+    """Names and where they lead, and IPNS records by key; `af.names` is tested on its own."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, Place] = {}
+        self.records: dict[CID, bytes] = {}
+
+    async def resolve(self, name: str) -> Place:
+        if name not in self.places:
+            raise NameUnresolved("This name leads nowhere.")
+        return self.places[name]
+
+    async def record(self, key: CID) -> bytes:
+        if key not in self.records:
+            raise NameUnresolved("No record.")
+        return self.records[key]

@@ -20,7 +20,7 @@ from af.gateway import Gateway
 from af.gateway.protocol import HotProtocol, bound
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import unixfs
-from tests.support.blocks import HostRows, MemoryBlocks
+from tests.support.blocks import HostRows, MemoryBlocks, NameRows
 
 DEADLINE_SECONDS = 10.0
 
@@ -46,6 +46,7 @@ class Served:
     gateway: Gateway
     blocks: MemoryBlocks
     hosts: HostRows
+    names: NameRows
     bell: Bell
     port: int
     server: uvicorn.Server
@@ -136,9 +137,9 @@ def served(
     folder: Path, *, peekable: bool = False, protocol: dict[str, Any] | None = None, **settings: Any
 ) -> Iterator[Served]:
     """A gateway over empty blocks and hosts. ``protocol`` overrides class attributes of the connection (timeouts)."""
-    blocks, hosts = MemoryBlocks(peekable=peekable), HostRows()
+    blocks, hosts, names = MemoryBlocks(peekable=peekable), HostRows(), NameRows()
     bell = Bell(folder / "bell")
-    gateway = Gateway(Settings(**settings), bell, hosts, blocks)
+    gateway = Gateway(Settings(**settings), bell, hosts, blocks, names)
     connection: type[HotProtocol] = type("TestProtocol", (bound(gateway),), protocol or {})
     config = uvicorn.Config(
         gateway,
@@ -157,7 +158,7 @@ def served(
     thread.start()
     try:
         until(lambda: server.started)
-        yield Served(gateway, blocks, hosts, bell, listener.getsockname()[1], server)
+        yield Served(gateway, blocks, hosts, names, bell, listener.getsockname()[1], server)
     finally:
         server.should_exit = True
         thread.join(DEADLINE_SECONDS)

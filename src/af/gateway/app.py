@@ -14,25 +14,32 @@ from itertools import count
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from af import domains, storage
+from af import domains, names, storage
 from af.core import metrics
 from af.core.bell import Bell
-from af.core.clock import monotonic
+from af.core.clock import Clock, SystemClock, monotonic
 from af.core.context import SYSTEM, Platform
-from af.core.errors import Error, Internal
+from af.core.errors import Error, Internal, InvalidInput, Upstream
+from af.core.setting_kinds import dnslinks
 from af.core.settings import Settings
 from af.domains import HostEntry
 from af.gateway.addresses import Address, Addresses, Kind
 from af.gateway.content import Content
 from af.gateway.encodings import accepted
+from af.gateway.errors import NameUnresolved
 from af.gateway.hosts import HostSource, HostTable, Site
+from af.gateway.names import Names, Place
 from af.gateway.pages import error_reply
 from af.gateway.replies import Entry, Header, Reply, Responses
 from af.gateway.requests import Request
 from af.gateway.tree import Blocks, Tree
+from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs.cid import CID
+from af.protocols.ipfs.errors import InvalidCid
 
 CHUNK_BYTES = 256 << 10
 REPORT_SECONDS = 1.0
+_PATHS = ("/ipfs/", "/ipns/")
 log = structlog.get_logger("af.gateway")
 
 
@@ -52,19 +59,63 @@ class DomainRows:
         return await domains.latest_change(self._ctx)
 
 
+class PlatformNames:
+    """The platform's names, read as the platform itself."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def resolve(self, name: str) -> Place:
+        try:
+            found = await names.resolve(self._platform.context(SYSTEM), name)
+            _, _, text, *rest = found.path.split("/")
+            root = cids.parse(text)
+        except (names.NameNotFound, names.NameInvalid, InvalidCid) as error:
+            raise NameUnresolved("This name leads to no content that is known here.", detail=str(error)) from error
+        return Place(root, found.ttl_seconds or 0, tuple(segment.encode() for segment in rest if segment))
+
+    async def record(self, key: CID) -> bytes:
+        data = await names.record(self._platform.context(SYSTEM), key)
+        if data is None:
+            raise NameUnresolved("No valid record of this name is known here.")
+        return data
+
+
 def application(platform: Platform) -> Gateway:
     """The gateway of this process. Give it to `protocol.bound` as well, so that the hot lanes answer from its
     caches."""
     blocks: Blocks = platform.ports[storage.BlockStore]
-    return Gateway(platform.settings, platform.bell, DomainRows(platform), blocks)
+    return Gateway(
+        platform.settings,
+        platform.bell,
+        DomainRows(platform),
+        blocks,
+        PlatformNames(platform),
+        clock=platform.clock,
+    )
 
 
 class Gateway:
-    """An ASGI application for site hosts, ``<cid>.ipfs.`` hosts and ``/ipfs/`` paths."""
+    """An ASGI application for the hosts of sites, CIDs and names, and for the paths ``/ipfs/`` and ``/ipns/``."""
 
-    def __init__(self, settings: Settings, bell: Bell, source: HostSource, blocks: Blocks) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bell: Bell,
+        source: HostSource,
+        blocks: Blocks,
+        names: Names,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
         cache = settings.gateway_cache_bytes
-        self.addresses = Addresses(domain=settings.domain, sites_domain=settings.sites_suffix)
+        self.addresses = Addresses(
+            domain=settings.domain,
+            sites_domain=settings.sites_suffix,
+            gateway_hosts=filter(None, settings.gateway_hosts.split(",")),
+            dnslink_hosts=dnslinks(settings.dnslink_map),
+        )
+        self._scheme = settings.scheme
         self.hosts = HostTable(source, bell, hosts_max=settings.gateway_hosts_max)
         self.responses = Responses(cache)
         self.tree = Tree(blocks, cache_bytes=cache // 8)  # the rest is the responses'
@@ -74,7 +125,7 @@ class Gateway:
         self._reported: dict[tuple[str, int], int] = {}
         self._reported_bytes = 0
         self._report_due = False
-        self._content = Content(self.tree, self.hosts, self.responses, settings)
+        self._content = Content(self.tree, self.hosts, names, self.responses, clock or SystemClock())
         self._request_prefix = secrets.token_hex(4)
         self._numbers = count()
 
@@ -83,18 +134,36 @@ class Gateway:
 
     # --- what others ask -------------------------------------------------------------------------------------------
 
-    async def serves(self, host: str, path: str) -> bool:
-        """Whether a request belongs here rather than to the API: a host under the sites domain or ``.ipfs.``,
-        ``/ipfs/…`` on the main address or a path gateway, or a custom domain that is bound."""
-        address = self.addresses.of(host.encode("latin-1", "replace"))
-        if address.kind in (Kind.SITE, Kind.CID):
+    async def serves(self, host: str, path: str, forwarded_host: str = "") -> bool:
+        """Whether a request belongs here rather than to the API: content with a host of its own, ``/ipfs/…`` and
+        ``/ipns/…`` anywhere else, or a custom domain that is bound."""
+        address = self._address(host.encode("latin-1", "replace"), forwarded_host.encode("latin-1", "replace"))
+        if address.kind in (Kind.SITE, Kind.IPFS, Kind.IPNS, Kind.DNSLINK):
             return True
-        if address.kind in (Kind.MAIN, Kind.PATHS):
-            return path == "/ipfs" or path.startswith("/ipfs/")
+        if path.startswith(_PATHS) or path in ("/ipfs", "/ipns"):
+            return address.kind is not Kind.INVALID
         try:
             return address.kind is Kind.OTHER and await self._content.site(address) is not None
         except Error:
             return False
+
+    def tunnels_to(self, authority: bytes, local: tuple[str, int]) -> bool:
+        """Whether CONNECT to this ``host:port`` leads to content of ours; ``local`` is the address that we were called
+        at."""
+        address = self.addresses.of(authority)
+        if address.kind is Kind.PATHS:
+            return (address.name.strip("[]"), address.port) == (local[0], f":{local[1]}")
+        return address.kind in (Kind.MAIN, Kind.SITE, Kind.IPFS, Kind.IPNS, Kind.DNSLINK)
+
+    def _address(self, host: bytes, forwarded_host: bytes) -> Address:
+        """What the request is for. A front may name the host that visitors see (X-Forwarded-Host): believed for hosts
+        of AF_GATEWAY_HOSTS, where nothing but public content can be seen."""
+        address = self.addresses.of(host)
+        if forwarded_host and address.kind in (Kind.OTHER, Kind.PATHS):
+            claimed = self.addresses.of(forwarded_host)
+            if not claimed.ours:
+                return claimed
+        return address
 
     def request_id(self) -> str:
         """A fresh id: random per process, then counted."""
@@ -129,8 +198,8 @@ class Gateway:
             site = self.hosts.fresh("site", address.name, now)
         elif address.kind is Kind.OTHER:
             site = self.hosts.fresh("custom", address.name, now)
-        elif address.kind is Kind.MAIN:
-            return None
+        elif address.kind not in (Kind.IPFS, Kind.PATHS):
+            return None  # a redirect, or a name that may point elsewhere by now
         if site is None and address.kind in (Kind.SITE, Kind.OTHER):
             return None
         if site is not None and site.suspended:
@@ -151,7 +220,7 @@ class Gateway:
         """
         if site is not None:
             return (site.scope, path, query if site.asks_query else b"", encodings)
-        return ("ipfs", address.name if address.kind is Kind.CID else "", path, query, encodings)
+        return ("ipfs", address.name if address.kind is Kind.IPFS else "", path, query, encodings)
 
     # --- cold lane -------------------------------------------------------------------------------------------------
 
@@ -168,7 +237,7 @@ class Gateway:
             if reply.keep is not None and request.method == "GET" and b"range" not in request.headers:
                 self._keep(request, site, reply)
         except Error as error:
-            if error.http_status >= 500:
+            if error.http_status >= 500 and not isinstance(error, InvalidInput | Upstream):
                 log.error("request failed", request_id=request_id.decode(), code=error.code, detail=error.detail)
             reply = error_reply(error, request.headers.get(b"accept"))
         except Exception:  # the edge: every failure becomes a response
@@ -186,15 +255,20 @@ class Gateway:
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             headers[name] = headers[name] + b", " + value if name in headers else value
+        address = self._address(headers.get(b"host", b""), headers.get(b"x-forwarded-host", b""))
+        claimed = "" if address.ours else headers.get(b"x-forwarded-proto", b"").decode("latin-1").lower()
         return Request(
             method=scope["method"],
-            address=self.addresses.of(headers.get(b"host", b"")),
+            address=address,
             path=scope.get("raw_path") or scope["path"].encode(),
             query=scope["query_string"],
             headers=headers,
+            scheme=claimed if claimed in ("http", "https") else self._scheme,
         )
 
     def _keep(self, request: Request, site: Site | None, reply: Reply) -> None:
+        if site is None and request.address.kind not in (Kind.IPFS, Kind.PATHS, Kind.OTHER):
+            return
         encodings = accepted(request.headers.get(b"accept-encoding", b""))
         key = self._key(request.address, site, request.path, request.query, encodings)
         self.responses.keep(key, reply, monotonic())

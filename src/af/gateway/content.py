@@ -1,60 +1,59 @@
-"""From a request to the reply: which tree, which path in it, which file.
-
-Order on a tree with its own origin: forced redirect rules, the file (or a directory's index.html), other rules, a
-listing where there may be one, the nearest 404.html, our own 404 page
-(https://specs.ipfs.tech/http-gateways/web-redirects-file/).
-"""
+"""From a request to the tree that it is about: a site, ``/ipfs/<cid>`` or ``/ipns/<name>``, by path or with a host of
+its own (https://specs.ipfs.tech/http-gateways/). What is in the tree is for `website` and `formats`."""
 
 from __future__ import annotations
 
-from af.core.settings import Settings
-from af.gateway import exports, listing
+from dataclasses import replace
+from urllib.parse import unquote, urlsplit
+
+from af.core.clock import Clock
 from af.gateway.addresses import Address, Kind
-from af.gateway.cache import ByteLru
-from af.gateway.conditions import none_match
 from af.gateway.errors import (
     ContentNotFound,
     ContentUnavailable,
     InvalidAddress,
     MethodNotAllowed,
     NotAcceptable,
+    NotCached,
     SiteSuspended,
     SiteUnknown,
 )
+from af.gateway.formats import wanted
+from af.gateway.formats.exports import Exports
 from af.gateway.hosts import HostTable, Site
-from af.gateway.pages import HEADERS as PAGE_HEADERS
-from af.gateway.replies import Header, Reply, Responses
-from af.gateway.represent import (
-    CORS,
-    IMMUTABLE,
-    REVALIDATE,
-    Origin,
-    Representer,
-    apply_rules,
-    common_headers,
-    not_modified,
-)
+from af.gateway.names import Names, Place
+from af.gateway.replies import Reply, Responses
+from af.gateway.represent import CORS, IMMUTABLE, REVALIDATE, Origin, Representer
 from af.gateway.requests import Path, Request, parse_path
-from af.gateway.tree import File, Found, Tree
-from af.protocols import redirects, sitefiles
+from af.gateway.tree import Tree
+from af.gateway.website import Website, moved
 from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs import ipns
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import BlockMissing, InvalidBlock, InvalidCid, UnsupportedCodec
+from af.protocols.ipfs.errors import (
+    BlockMissing,
+    InvalidBlock,
+    InvalidCid,
+    InvalidName,
+    LimitExceeded,
+    UnsupportedCodec,
+)
 
 DNS_LABEL_MAX = 63
-LISTING_CACHE = b"public, max-age=604800, stale-while-revalidate=2678400"
-_RULES_CACHE_BYTES = 4 << 20
+_SPACES = (b"ipfs", b"ipns")
+_Unreadable = BlockMissing | InvalidBlock | LimitExceeded | UnsupportedCodec
 
 
 class Content:
     """Answers GET, HEAD and OPTIONS for sites and IPFS content. One per process."""
 
-    def __init__(self, tree: Tree, hosts: HostTable, responses: Responses, settings: Settings) -> None:
+    def __init__(self, tree: Tree, hosts: HostTable, names: Names, responses: Responses, clock: Clock) -> None:
         self._tree = tree
         self._hosts = hosts
+        self._names = names
         self._represent = Representer(tree, responses)
-        self._settings = settings
-        self._rules: ByteLru[CID, redirects.Matcher] = ByteLru(_RULES_CACHE_BYTES)
+        self._website = Website(tree, self._represent)
+        self._exports = Exports(tree, self._represent, clock)
 
     def close(self) -> None:
         self._represent.close()
@@ -83,9 +82,13 @@ class Content:
         path = parse_path(request.path)
         if site is not None:
             return await self._from_site(request, site, path)
-        if kind is Kind.CID:
+        if kind is Kind.IPFS:
             return await self._from_cid_host(request, path)
-        if kind in (Kind.MAIN, Kind.PATHS) and path.segments[:1] == (b"ipfs",):
+        if kind is Kind.IPNS:
+            return await self._from_name_host(request, path)
+        if kind is Kind.DNSLINK:
+            return await self._from_dnslink_host(request, path)
+        if path.segments[:1] and path.segments[0] in _SPACES and kind is not Kind.SITE:
             return await self._from_path(request, path)
         if kind in (Kind.MAIN, Kind.PATHS):
             raise ContentNotFound("Nothing is here.", hint="Content lives at /ipfs/<cid>.")
@@ -93,216 +96,226 @@ class Content:
             "There is no site at this address.", hint="Check the spelling, or deploy it: `af deploy DIR`."
         )
 
-    # --- which tree ------------------------------------------------------------------------------------------------
+    # --- sites -----------------------------------------------------------------------------------------------------
 
     async def _from_site(self, request: Request, site: Site, path: Path) -> Reply:
         if site.suspended:
             raise SiteSuspended("This site is switched off for now.")
         origin = Origin(
             root=site.root,
-            prefix="",
+            at=f"/ipfs/{cids.to_text(cids.as_v1(site.root))}",
             public=False,
             isolated=True,
             cache_control=IMMUTABLE if site.pinned else REVALIDATE,
             lists_directories=False,
+            host=request.address.host,
             redirects=site.redirects,
             headers=site.headers,
         )
         try:
-            return await self._isolated(request, origin, path)
-        except (BlockMissing, InvalidBlock, UnsupportedCodec) as error:
+            return await self._website.isolated(request, origin, path)
+        except (BlockMissing, InvalidBlock, LimitExceeded, UnsupportedCodec) as error:
             raise ContentUnavailable(
                 "A part of this site is missing at the moment.",
                 hint="If it is yours: `af storage scrub` says what is missing, and deploying again brings it back.",
                 detail=f"{site.entry.site_id} {site.entry.root}: {error}",
             ) from error
 
+    # --- a host for each content -----------------------------------------------------------------------------------
+
     async def _from_cid_host(self, request: Request, path: Path) -> Reply:
         root = _parse_cid(request.address.name)
         canonical = cids.to_text(cids.as_v1(root))
         if canonical != request.address.name:
-            return self._to_cid_host(request, canonical, path)
-        origin = Origin(root, "", True, True, IMMUTABLE, True)
-        try:
-            if (export := await self._export(request, origin, path)) is not None:
-                return export
-            return await self._isolated(request, await self._with_rules(origin), path)
-        except (BlockMissing, InvalidBlock, UnsupportedCodec) as error:
-            raise _unreadable(error) from error
+            return self._to_host(request, canonical, path)
+        if len(canonical) > DNS_LABEL_MAX:
+            raise _too_long()
+        place = Place(root, None)
+        return await self._public(request, self._origin(request, f"/ipfs/{canonical}", place, isolated=True), path)
+
+    async def _from_name_host(self, request: Request, path: Path) -> Reply:
+        """``<key>.ipns.<domain>``, a DNSLink name inlined into one label, or one with its dots."""
+        label = request.address.name
+        key = _key(label)
+        if key is not None and (canonical := ipns.to_text(key)) != label:
+            return self._to_host(request, canonical, path)
+        name = label if key is not None or "." in label else dnslink_name(label)
+        return await self._from_name(request, name, path, isolated=True)
+
+    async def _from_dnslink_host(self, request: Request, path: Path) -> Reply:
+        return await self._from_name(request, request.address.name, path, isolated=True)
+
+    async def _from_name(self, request: Request, name: str, path: Path, *, isolated: bool) -> Reply:
+        asked = wanted(request)
+        if asked is not None and asked.name == "ipns-record":
+            if path.segments or (key := _key(name)) is None:
+                raise NotAcceptable(
+                    "Only an IPNS key by itself has a record.", hint="Use /ipns/<key>?format=ipns-record."
+                )
+            return self._exports.record(request, key, await self._names.record(key))
+        place = await self._place(name)
+        return await self._public(request, self._origin(request, f"/ipns/{name}", place, isolated=isolated), path)
+
+    async def _place(self, name: str) -> Place:
+        """What a name points to now; where that is a path, the directory at its end."""
+        place = await self._names.resolve(name)
+        if not place.segments:
+            return place
+        resolved = await self._tree.resolve(place.root, place.segments, public=True)
+        if resolved is None or resolved.rest:
+            raise ContentNotFound("The name points to a path that does not exist.")
+        return replace(place, root=resolved.cid, segments=())
+
+    # --- paths -----------------------------------------------------------------------------------------------------
 
     async def _from_path(self, request: Request, path: Path) -> Reply:
-        """``/ipfs/<cid>/…``: on the main address it moves to an origin of its own, elsewhere it is served in place."""
+        """``/ipfs/<cid>/…`` and ``/ipns/<name>/…``: on a main address they move to an origin of their own, elsewhere
+        they are served in place."""
+        space = path.segments[0].decode()
         if len(path.segments) < 2:
-            raise InvalidAddress("A CID is missing.", hint="Content lives at /ipfs/<cid>.")
-        text = path.segments[1].decode("utf-8")
-        root = _parse_cid(text)
-        rest = path.below(2)
+            return self._from_protocol_handler(request, space)
+        text, rest = path.segments[1].decode("utf-8"), path.below(2)
         if request.address.kind is Kind.MAIN:
-            return self._to_cid_host(request, cids.to_text(cids.as_v1(root)), rest)
+            canonical = self._canonical(space, text, path)
+            return self._to_host(request, canonical, rest, space)
         if request.headers.get(b"service-worker", b"").strip().lower() == b"script":
             raise InvalidAddress(
                 "A service worker of a path gateway would control the content of others.",
-                hint="Use the CID's own origin: <cid>.ipfs.<domain>.",
+                hint="Use the content's own origin: <cid>.ipfs.<domain>.",
             )
-        origin = Origin(root, f"/ipfs/{text}", True, False, IMMUTABLE, True)
+        if space == "ipfs":
+            origin = self._origin(request, f"/ipfs/{text}", Place(_parse_cid(text, path), None), isolated=False)
+            return await self._public(request, origin, rest)
+        key = _key(text)
+        if key is not None and (canonical := ipns.to_text(key)) != text:
+            location = f"/ipns/{canonical}{rest.quoted if rest.segments or rest.ends_with_slash else ''}"
+            return moved(302, location + request.query_suffix, REVALIDATE, CORS)
+        return await self._from_name(request, text, rest, isolated=False)
+
+    def _from_protocol_handler(self, request: Request, space: str) -> Reply:
+        """``/ipfs/?uri=ipfs://<cid>/…``, where browsers send links of the scheme that the site has registered for."""
+        uri = urlsplit(request.parameter("uri") or "")
+        if not uri.netloc or uri.scheme not in ("ipfs", "ipns"):
+            raise InvalidAddress("A CID is missing.", hint=f"Content lives at /{space}/<cid>.")
+        path = parse_path(f"/{uri.netloc}{uri.path}".encode("utf-8", "replace"))
+        query = f"?{uri.query}" if uri.query and uri.query.isascii() and uri.query.isprintable() else ""
+        return moved(301, f"/{uri.scheme}{path.quoted}{query}", REVALIDATE, CORS)
+
+    def _canonical(self, space: str, text: str, path: Path) -> str:
+        """The label under which content has a host of its own."""
+        if space == "ipfs":
+            return cids.to_text(cids.as_v1(_parse_cid(text, path)))
+        key = _key(text)
+        return ipns.to_text(key) if key is not None else dnslink_label(text)
+
+    def _to_host(self, request: Request, label: str, path: Path, space: str | None = None) -> Reply:
+        if len(label) > DNS_LABEL_MAX:
+            raise _too_long()
+        space = space or request.address.kind.value
+        location = f"{request.scheme}://{label}.{space}.{request.address.origin}{path.quoted}{request.query_suffix}"
+        return moved(301, location, IMMUTABLE if space == "ipfs" else REVALIDATE, CORS)
+
+    # --- public content --------------------------------------------------------------------------------------------
+
+    def _origin(self, request: Request, at: str, place: Place, *, isolated: bool) -> Origin:
+        address = request.address
+        gateway = f"//{address.origin}" if isolated else ""
+        return Origin(
+            root=place.root,
+            at=at,
+            prefix="" if isolated else at,
+            public=True,
+            isolated=isolated,
+            cache_control=place.cache_control,
+            lists_directories=True,
+            gateway=None if address.kind is Kind.DNSLINK else gateway,
+            host=address.host,
+        )
+
+    async def _public(self, request: Request, origin: Origin, path: Path) -> Reply:
+        """In the form asked for; content that is no file or directory comes as what it is."""
         try:
-            if (export := await self._export(request, origin, rest)) is not None:
-                return export
-            found = await self._tree.find(root, rest.segments, public=True)
-            reply = await self._serve(request, origin, found, rest) if found is not None else None
-        except (BlockMissing, InvalidBlock, UnsupportedCodec) as error:
-            raise _unreadable(error) from error
+            if (asked := wanted(request)) is not None:
+                reply = await self._exports.export(request, origin, path, asked)
+                if reply is not None:
+                    return reply
+            try:
+                return await self._as_website(request, origin, path)
+            except UnsupportedCodec:
+                reply = await self._exports.native(request, origin, path)
+                return reply if reply is not None else await self._behind_data(request, origin, path)
+        except (BlockMissing, InvalidBlock, LimitExceeded, UnsupportedCodec) as error:
+            raise _unreadable(request, error) from error
+
+    async def _behind_data(self, request: Request, origin: Origin, path: Path) -> Reply:
+        """A file or directory to which a block of dag-cbor or dag-json on the way links.
+
+        :raises UnsupportedCodec: it is neither.
+        """
+        resolved = await self._tree.resolve(origin.root, path.segments, public=True)
+        found = await self._tree.find(resolved.base, resolved.below, public=True) if resolved is not None else None
+        if resolved is None or found is None:
+            raise ContentNotFound("There is no file at this path.")
+        reply = await self._website.serve(request, replace(origin, root=resolved.base), found, path)
         if reply is None:
             raise ContentNotFound("There is no file at this path.")
         return reply
 
-    def _to_cid_host(self, request: Request, canonical: str, path: Path) -> Reply:
-        if len(canonical) > DNS_LABEL_MAX:
-            raise InvalidAddress(
-                "This CID is too long for a host name, so it cannot have an origin of its own.",
-                hint=f"Use a path gateway: gateway.{self._settings.domain}/ipfs/<cid>.",
-            )
-        host = f"{canonical}.ipfs.{request.address.domain}{request.address.port}"
-        location = f"{self._settings.scheme}://{host}{path.quoted}{_query_suffix(request)}"
-        return _moved(301, location, IMMUTABLE, CORS)
-
-    async def _export(self, request: Request, origin: Origin, path: Path) -> Reply | None:
-        wanted = exports.wanted_format(request)
-        if wanted is None:
-            return None
+    async def _as_website(self, request: Request, origin: Origin, path: Path) -> Reply:
+        if origin.isolated:
+            matcher, broken = await self._website.rules(origin.root)
+            if matcher.rules or broken:
+                origin = replace(origin, redirects=matcher, broken_redirects=broken)
+            return await self._website.isolated(request, origin, path)
         found = await self._tree.find(origin.root, path.segments, public=True)
-        if found is None:
-            raise ContentNotFound("There is nothing at this path.")
-        if wanted == "raw":
-            reply = await exports.raw(self._tree, request, path, origin.root, found)
-        else:
-            reply = exports.archive(self._tree, request, path, origin.root, found)
-        etag = next(value for name, value in reply.headers if name == b"etag")
-        if none_match(request.headers.get(b"if-none-match", b""), etag):
-            return not_modified(reply.headers)
+        reply = await self._website.serve(request, origin, found, path) if found is not None else None
+        if reply is None:
+            raise ContentNotFound("There is no file at this path.")
         return reply
 
-    async def _with_rules(self, origin: Origin) -> Origin:
-        """The tree with the ``_redirects`` of its root, parsed once."""
-        matcher = self._rules.get(origin.root)
-        if matcher is None:
-            found = await self._tree.find(origin.root, (b"_redirects",), public=origin.public)
-            content = b""
-            if found is not None and isinstance(found.node, File) and found.node.size <= sitefiles.FILE_BYTES_MAX:
-                content = found.node.inline if len(found.node.inline) == found.node.size else b""
-            matcher = redirects.Matcher(redirects.parse(content).rules)
-            self._rules.put(origin.root, matcher, 1_000 + 8 * len(content))
-        if not matcher.rules:
-            return origin
-        return Origin(origin.root, "", True, True, origin.cache_control, origin.lists_directories, matcher)
 
-    # --- which file ------------------------------------------------------------------------------------------------
-
-    async def _isolated(self, request: Request, origin: Origin, path: Path) -> Reply:
-        matcher = origin.redirects
-        if matcher is not None and matcher.has_forced:
-            match = matcher.match(path.text, request.query_text, exists=True)
-            if match is not None and (reply := await self._apply(request, origin, path, match)) is not None:
-                return reply
-        found = await self._tree.find(origin.root, path.segments, public=origin.public)
-        if found is not None and (reply := await self._serve(request, origin, found, path)) is not None:
-            return reply
-        if matcher is not None:
-            match = matcher.match(path.text, request.query_text, exists=False)
-            if match is not None and (reply := await self._apply(request, origin, path, match)) is not None:
-                return reply
-        if found is not None and not path.segments and not isinstance(found.node, File):
-            return await self._list(request, origin, found, path)  # a site without any page: show what it has
-        return await self._not_found(request, origin, path)
-
-    async def _serve(self, request: Request, origin: Origin, found: Found, path: Path) -> Reply | None:
-        """A file, a directory's index.html, or a listing; `None` where none of them may be shown."""
-        if isinstance(found.node, File):
-            if path.ends_with_slash and path.segments:
-                return None
-            return await self._represent.file(request, origin, found, path, 200)
-        index = await self._index(origin, found)
-        if index is None and not origin.lists_directories:
-            return None
-        if not path.ends_with_slash:
-            location = f"{origin.prefix}{path.quoted if path.segments else ''}/{_query_suffix(request)}"
-            return _moved(301, location, origin.cache_control, common_headers(origin, path, None))
-        if index is not None:
-            return await self._represent.file(request, origin, index, path, 200)
-        return await self._list(request, origin, found, path)
-
-    async def _index(self, origin: Origin, found: Found) -> Found | None:
-        index = await self._tree.find(origin.root, (*found.segments, b"index.html"), public=origin.public)
-        return index if index is not None and isinstance(index.node, File) else None
-
-    async def _apply(self, request: Request, origin: Origin, path: Path, match: redirects.Match) -> Reply | None:
-        """What a rule says; `None` when the file that it rewrites to does not exist."""
-        if match.is_redirect:
-            headers = apply_rules(origin, path, common_headers(origin, path, None))
-            return _moved(match.status, match.to, origin.cache_control, headers)
-        segments = tuple(part.encode("utf-8") for part in match.to.split("/") if part)
-        found = await self._tree.find(origin.root, segments, public=origin.public)
-        if found is not None and not isinstance(found.node, File):
-            found = await self._index(origin, found)
-        if found is None:
-            return None
-        return await self._represent.file(request, origin, found, path, match.status)
-
-    async def _not_found(self, request: Request, origin: Origin, path: Path) -> Reply:
-        """The nearest 404.html up the tree, or our own page."""
-        for depth in range(len(path.segments), -1, -1):
-            segments = (*path.segments[:depth], b"404.html")
-            found = await self._tree.find(origin.root, segments, public=origin.public)
-            if found is not None and isinstance(found.node, File):
-                return await self._represent.file(request, origin, found, path, 404)
-        raise ContentNotFound("There is no page at this address.")
-
-    async def _list(self, request: Request, origin: Origin, found: Found, path: Path) -> Reply:
-        assert not isinstance(found.node, File)
-        number = listing.page_number(request.parameter("page"))
-        cid = cids.to_text(cids.as_v1(found.node.cid)).encode()
-        headers: list[Header] = [
-            (b"etag", b'"DirIndex-%b_CID-%b-%d"' % (listing.VERSION, cid, number)),
-            (b"cache-control", LISTING_CACHE if origin.cache_control == IMMUTABLE else REVALIDATE),
-            *common_headers(origin, path, found),
-            *(pair for pair in PAGE_HEADERS if pair[0] != b"x-content-type-options"),
-        ]
-        if none_match(request.headers.get(b"if-none-match", b""), headers[0][1]):
-            return not_modified(headers)
-        rows = await listing.rows(self._tree, found.node, number, public=origin.public)
-        return Reply(200, headers, listing.render(origin.root, path.segments, origin.prefix, found.node.cid, rows))
+def dnslink_label(name: str) -> str:
+    """A DNSLink name as one DNS label, so that one certificate for ``*.ipns.<domain>`` covers it
+    (https://specs.ipfs.tech/http-gateways/subdomain-gateway/#host-request-header)."""
+    return name.replace("-", "--").replace(".", "-")
 
 
-def _parse_cid(text: str) -> CID:
+def dnslink_name(label: str) -> str:
+    """The inverse of `dnslink_label`."""
+    return label.replace("--", "\0").replace("-", ".").replace("\0", "-")
+
+
+def _key(text: str) -> ipns.Name | None:
+    """The IPNS key that a text writes, in any of its forms; `None` for DNSLink names."""
     try:
-        cid = cids.parse(text)
+        return ipns.parse_name(text)
+    except (InvalidCid, InvalidName):
+        return None
+
+
+def _parse_cid(text: str, path: Path | None = None) -> CID:
+    shown = path.text if path is not None else f"/ipfs/{text}"
+    try:
+        cid = cids.parse(unquote(text))
     except InvalidCid as error:
-        raise InvalidAddress("This is not a CID.", detail=str(error)) from error
+        raise InvalidAddress(f'invalid path "{shown[:200]}": this is not a CID.', detail=str(error)) from error
     if cids.codec(cid) == cids.LIBP2P_KEY:
         raise InvalidAddress("This is an IPNS key, not a CID of content.", hint="Use /ipns/<name>.")
     return cid
 
 
-def _unreadable(error: BlockMissing | InvalidBlock | UnsupportedCodec) -> ContentNotFound | NotAcceptable:
+def _too_long() -> InvalidAddress:
+    return InvalidAddress(
+        f"CID incompatible with DNS label length limit of {DNS_LABEL_MAX}.",
+        hint="Use a path gateway: gateway.<domain>/ipfs/<cid>.",
+    )
+
+
+def _unreadable(request: Request, error: _Unreadable) -> ContentNotFound | NotCached | NotAcceptable:
     if isinstance(error, BlockMissing):
+        if b"only-if-cached" in request.headers.get(b"cache-control", b""):
+            return NotCached("This content is not here.", detail=str(error))
         return ContentNotFound("This content is not here, or not public.", detail=str(error))
     return NotAcceptable(
         "This content is not a file or directory.", hint="Ask for the block itself: ?format=raw.", detail=str(error)
     )
-
-
-def _query_suffix(request: Request) -> str:
-    """The query as sent, fit for a Location: the parser lets bytes through that a header must not hold."""
-    return (
-        "?" + "".join(c if "!" <= c <= "~" else f"%{ord(c):02X}" for c in request.query_text) if request.query else ""
-    )
-
-
-def _moved(status: int, location: str, cache_control: bytes, extra: list[Header] | tuple[Header, ...]) -> Reply:
-    text = f"Moved to {location}\n".encode("ascii", "replace")
-    headers: list[Header] = [
-        (b"location", location.encode("ascii")),
-        (b"cache-control", cache_control),
-        (b"content-type", b"text/plain; charset=utf-8"),
-    ]
-    return Reply(status, headers + [pair for pair in extra if pair[0] not in (b"cache-control", b"location")], text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from af.core.errors import Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
+from af.core.errors import Forbidden, InvalidInput, NotFound, TooLarge, Unavailable, Upstream
 
 
 class SiteUnknown(NotFound):
@@ -86,3 +86,46 @@ class PreconditionFailed(InvalidInput):
     number = 5109
     http_status = 412
     explain = "The request asked for one version of the content (If-Match) and another is current."
+
+
+class RedirectsInvalid(InvalidInput):
+    """The ``_redirects`` file of a public tree cannot be followed."""
+
+    code = "redirects_invalid"
+    number = 5110
+    http_status = 500  # the specification's
+    explain = (
+        "The content has a _redirects file with a line that is no rule, or one larger than 64 KiB "
+        "(https://specs.ipfs.tech/http-gateways/web-redirects-file/). Paths that exist are served all the same."
+    )
+
+
+class NotCached(InvalidInput):
+    """``Cache-Control: only-if-cached``, and it is not here."""
+
+    code = "not_cached"
+    number = 5111
+    http_status = 412
+    explain = "The request asked for what this server already has (only-if-cached), and it does not have this content."
+
+
+class NameUnresolved(Upstream):
+    """An IPNS name or DNSLink that leads nowhere for now."""
+
+    code = "name_unresolved"
+    number = 5112
+    explain = (
+        "No valid record of this IPNS name is known here, or the domain has no DNSLink. "
+        "`af ipns put NAME FILE` takes a record; AF_DNSLINK_MAP and the DNS name `_dnslink.<domain>` give DNSLinks."
+    )
+
+
+class InsideBlock(InvalidInput):
+    """The path ends inside of a block, which this form cannot show."""
+
+    code = "inside_block"
+    number = 5113
+    http_status = 501
+    explain = (
+        "The path leads into a dag-cbor or dag-json block. Ask for the whole block: leave out what is behind its CID."
+    )

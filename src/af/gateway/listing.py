@@ -9,6 +9,7 @@ from html import escape
 from urllib.parse import quote
 
 from af.gateway.pages import page
+from af.gateway.represent import Origin
 from af.gateway.tree import Directory, ShardedDirectory, Tree
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagpb, hamt
@@ -17,7 +18,7 @@ from af.protocols.ipfs.errors import InvalidBlock
 
 ROWS_PER_PAGE = 1_000
 PAGES_MAX = 200
-VERSION = b"2"
+VERSION = b"3"
 """Part of the ETag: raise it when the page's look changes."""
 
 
@@ -67,32 +68,53 @@ async def _entries(tree: Tree, root: hamt.Shard, public: bool) -> AsyncIterator[
             break
 
 
-def render(root: cids.CID, segments: Sequence[bytes], prefix: str, cid: cids.CID, found: Rows) -> bytes:
-    """The page. ``prefix`` is where the root is on this host: empty, or ``/ipfs/<cid>``."""
-    title = "/" + "/".join(_shown(segment) for segment in segments)
-    crumbs = [f'<a href="{escape(prefix)}/">{_short(root)}</a>']
-    at = prefix
-    for segment in segments:
-        at += "/" + quote(segment, safe="")
-        crumbs.append(f'<a href="{escape(at)}/">{escape(_shown(segment))}</a>')
+def render(origin: Origin, segments: Sequence[bytes], cid: cids.CID, found: Rows) -> bytes:
+    """The page of the directory at ``segments`` below the origin's root."""
+    here = origin.prefix + "".join(f"/{quote(segment, safe='')}" for segment in segments)
     lines = []
     if segments:
-        lines.append('<tr><td class="name"><a href="../">..</a></td><td class="cid"></td><td class="size"></td></tr>')
+        lines.append(f'<tr><td class="name"><a href="{here}/..">..</a></td><td class="cid"></td><td></td></tr>')
     for link in found.links:
-        name, text = quote(link.name, safe=""), cids.to_text(link.cid)
+        name = quote(link.name, safe="")
         lines.append(
-            f'<tr><td class="name"><a href="./{name}">{escape(_shown(link.name))}</a></td>'
-            f'<td class="cid code soft" title="{text}">{_short(link.cid)}</td>'
+            f'<tr><td class="name"><a href="{here}/{name}">{escape(_shown(link.name))}</a></td>'
+            f'<td class="cid code">{_cid_link(origin, link.cid, name)}{_short(link.cid)}</a></td>'
             f'<td class="size">{_size(link.tsize)}</td></tr>'
         )
+    title = "/" + "/".join(_shown(segment) for segment in segments)
     count = "" if found.total is None else f"{found.total:,} {'entry' if found.total == 1 else 'entries'} · "
     content = (
-        f"<h1>{' / '.join(crumbs)}</h1>"
+        f"<h1>{_crumbs(origin, segments)}</h1>"
         f'<p class="soft">{count}<span class="code">{cids.to_text(cid)}</span></p>'
         '<table><thead><tr><th>Name</th><th class="cid">CID</th><th class="size">Size</th></tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table>{_pager(found)}"
     )
     return page(f"Index of {title}", content)
+
+
+def _crumbs(origin: Origin, segments: Sequence[bytes]) -> str:
+    """The content path, each part a link: on the path gateway where there is one, else on this host."""
+    space, _, name = origin.at[1:].partition("/")
+    if origin.gateway is None:
+        space, name, at = "ipns", origin.host, f"//{origin.host}"
+        crumbs = [f'<a href="{escape(at)}/">{escape(name)}</a>']
+    else:
+        at = f"{origin.gateway}{origin.at}"
+        crumbs = [f'<a href="{escape(at)}">{escape(name)}</a>']
+    for segment in segments:
+        at += "/" + quote(segment, safe="")
+        crumbs.append(f'<a href="{escape(at)}">{escape(_shown(segment))}</a>')
+    return (f"/{space}/" if origin.public else "") + "/".join(crumbs)
+
+
+def _cid_link(origin: Origin, cid: cids.CID, name: str) -> str:
+    """The start of a link to the entry by its CID. ``name`` is percent-encoded."""
+    text = cids.to_text(cid)
+    if origin.gateway is None:
+        there = f"https://cid.ipfs.tech/#{text}"
+        return f'<a class="ipfs-hash" translate="no" href="{there}" target="_blank" rel="noreferrer noopener">'
+    there = f"{origin.gateway}/ipfs/{text}?filename={quote(name, safe='')}"
+    return f'<a class="ipfs-hash" translate="no" href="{escape(there)}">'
 
 
 def _pager(found: Rows) -> str:

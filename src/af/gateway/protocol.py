@@ -12,6 +12,7 @@ It subclasses an interface that is not stable, so uvicorn is pinned exactly and
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, ClassVar
 
 import httptools
@@ -27,9 +28,14 @@ URL_BYTES_MAX = 16 << 10
 _JOINED_BODY_BYTES_MAX = 64 << 10
 """Up to here copying the body behind its head is cheaper than a second buffer for the kernel."""
 
+_FORMS = re.compile(rb"application/(?:vnd\.|json|cbor|x-tar)", re.IGNORECASE)
+"""Media types in Accept that may ask for content in another form (`af.gateway.formats`)."""
+
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
 
-_HOST, _ENCODING, _NONE_MATCH, _ACCEPT, _TRANSFER, _COLD, _EXPECT = range(1, 8)
+CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+_HOST, _ENCODING, _NONE_MATCH, _ACCEPT, _TRANSFER, _COLD, _EXPECT, _FORWARDED = range(1, 9)
 _WATCHED: dict[bytes, int] = {
     b"host": _HOST,
     b"accept-encoding": _ENCODING,
@@ -37,6 +43,7 @@ _WATCHED: dict[bytes, int] = {
     b"accept": _ACCEPT,
     b"expect": _EXPECT,
     b"transfer-encoding": _TRANSFER,
+    b"x-forwarded-host": _FORWARDED,
     # anything that may change the answer beyond the cache's key
     **dict.fromkeys(
         (b"range", b"if-range", b"if-match", b"content-length", b"upgrade", b"service-worker"),
@@ -77,7 +84,9 @@ class HotProtocol(HttpToolsProtocol):
         self._encoding = b""
         self._none_match = b""
         self._is_plain = True
+        self._asks_form = False
         self._was_hot = False
+        self._tunnelled = self._connecting = False
         self._refusal = 0
         self._half_closed = False
         self._heard_at = 0.0
@@ -148,7 +157,12 @@ class HotProtocol(HttpToolsProtocol):
             self._heard_at = self.loop.time()
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._connecting:
+                self._connecting = False
+                self.parser = httptools.HttpRequestParser(self)
+                self.data_received(data[upgrade.args[0] :])
+                return
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
                 return
@@ -160,6 +174,17 @@ class HotProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > 2 * HEAD_BYTES_MAX:  # one endless header reaches no callback
                 self._refuse(431)
+
+    def _connect(self) -> None:
+        """A tunnel to content of ours is this very connection: what follows is read as its requests. (Clients that know
+        us as their proxy only.) There is no tunnel to anywhere else."""
+        self._was_hot = True
+        if not self._is_idle() or self.pipeline or self._tunnelled:
+            self._stop(400)
+        if self.gateway is None or not self.gateway.tunnels_to(self.url, self.transport.get_extra_info("sockname")[:2]):
+            self._stop(403)
+        self._tunnelled = self._connecting = True
+        self.transport.write(CONNECTED)
 
     def _end_after_upgrade(self) -> None:
         """An upgrade that we do not offer is answered as a plain request, but the parser reads no further."""
@@ -201,6 +226,7 @@ class HotProtocol(HttpToolsProtocol):
         self._hosts = 0
         self._encoding = self._none_match = b""
         self._is_plain = True
+        self._asks_form = False
         self._was_hot = False
 
     def on_url(self, url: bytes) -> None:
@@ -228,8 +254,9 @@ class HotProtocol(HttpToolsProtocol):
             self._is_plain = self._is_plain and not self._none_match
             self._none_match = value
         elif watched == _ACCEPT:
-            if b"application/vnd." in value.lower():
-                self._is_plain = False
+            self._asks_form = self._asks_form or _FORMS.search(value) is not None
+        elif watched == _FORWARDED:
+            self._is_plain = self._is_plain and value == self._host
         else:
             self._is_plain = False
             if watched == _TRANSFER and value.lower() != b"chunked":
@@ -239,6 +266,9 @@ class HotProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_open = False
+        if self.parser.get_method() == b"CONNECT":
+            self._connect()
+            return
         if (
             self._is_plain
             and self._hosts == 1
@@ -300,6 +330,8 @@ class HotProtocol(HttpToolsProtocol):
         if found is None:
             return False
         entry, site = found
+        if self._asks_form and site is None:
+            return False  # public content comes in other forms, too
         none_match = self._none_match
         if none_match:
             if none_match == entry.etag or none_match == entry.weak_etag:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from af.gateway import conditions, encodings, files, media
 from af.gateway.encodings import Compressor
 from af.gateway.errors import PreconditionFailed
 from af.gateway.replies import ENTITY_HEADERS, KEPT_BODY_BYTES_MAX, Header, Keep, Reply, Responses
-from af.gateway.requests import Path, Request
+from af.gateway.requests import Path, Request, disposition
 from af.gateway.tree import File, Found, Tree
 from af.protocols import headers as header_rules
 from af.protocols import redirects
@@ -23,23 +23,33 @@ CORS: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
     (b"access-control-allow-headers", b"Content-Type, Range, User-Agent, X-Requested-With"),
-    (b"access-control-expose-headers", b"Content-Length, Content-Range, X-Ipfs-Path, X-Ipfs-Roots"),
+    (
+        b"access-control-expose-headers",
+        b"Content-Length, Content-Range, X-Chunked-Output, X-Ipfs-Path, X-Ipfs-Roots, X-Stream-Output",
+    ),
 )
+_NAME_CHARACTERS_MAX = 255
 _PUBLIC_KEEP_SECONDS = 30.0  # public content may be withdrawn; its cached responses then end by themselves
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """One tree being served. ``root`` is the directory (or file) at ``prefix`` + ``/``. ``public`` reads only what is
-    public. ``isolated`` trees have a host of their own, so ``_redirects`` and precompressed siblings apply."""
+    """One tree being served. ``root`` is the directory (or file) at ``prefix`` + ``/`` of this host, and ``at`` in IPFS
+    terms. ``public`` reads only what is public. ``isolated`` trees have a host of their own, so ``_redirects`` and
+    precompressed siblings apply. ``gateway`` is the path gateway that a listing links to: ``""`` is this host,
+    ``//<host>`` another, and `None` means that there is none."""
 
     root: CID
-    prefix: str
+    at: str
+    prefix: str = ""
     public: bool
     isolated: bool
     cache_control: bytes
     lists_directories: bool
+    gateway: str | None = None
+    host: str = ""
     redirects: redirects.Matcher | None = None
+    broken_redirects: str = ""
     headers: header_rules.Matcher | None = None
 
 
@@ -51,10 +61,11 @@ class _Variant:
     encoding: str = encodings.IDENTITY
     data: bytes | None = None
 
-    @property
-    def etag(self) -> bytes:
+    def etag(self, folder: Found | None) -> bytes:
+        """The CID that the path names: ``folder``'s where a directory is shown by its index.html."""
+        named = self.file.cid if folder is None else folder.node.cid
         suffix = f"-{self.encoding}" if self.encoding else ""
-        return f'"{cids.to_text(cids.as_v1(self.file.cid))}{suffix}"'.encode()
+        return f'"{cids.to_text(named)}{suffix}"'.encode()
 
 
 class Representer:
@@ -66,9 +77,11 @@ class Representer:
     def close(self) -> None:
         self._compressor.close()
 
-    async def file(self, request: Request, origin: Origin, found: Found, path: Path, status: int) -> Reply:
+    async def file(
+        self, request: Request, origin: Origin, found: Found, path: Path, status: int, *, folder: Found | None = None
+    ) -> Reply:
         """The reply for a file. ``path`` is the path asked for, which ``_headers`` and X-Ipfs-Path go by; ``found``
-        may be another (index.html, a rewrite). Ranges and validators count for status 200 only.
+        may be another (index.html of ``folder``, a rewrite). Ranges and validators count for status 200 only.
 
         :raises PreconditionFailed: If-Match names another version.
         """
@@ -76,31 +89,46 @@ class Representer:
         file = found.node
         start = file.inline or await self._first_bytes(file, origin)
         name = found.segments[-1].decode("utf-8", "replace") if found.segments else ""
-        content_type = media.type_of(name, start)
+        content_type = media.type_of(_chosen_name(request, origin) or name, start)
         varies = file.size >= encodings.COMPRESS_BYTES_MIN and media.is_compressible(content_type)
         wants_range = status == 200 and b"range" in request.headers
         variant = _Variant(file)
         if varies and not wants_range:
             variant = await self._variant(request, origin, found)
+        etag = variant.etag(folder)
         base = [
-            (b"etag", variant.etag),
+            (b"etag", etag),
             (b"cache-control", origin.cache_control),
-            *common_headers(origin, path, found),
+            *common_headers(origin, path, folder.cids if folder is not None else found.cids),
             *([(b"vary", b"accept-encoding")] if varies else []),
         ]
-        entity = [(b"content-type", content_type.encode()), (b"accept-ranges", b"bytes")]
+        entity = [(b"content-type", content_type.encode()), (b"accept-ranges", b"bytes"), *_named(request, origin)]
         if variant.encoding:
             entity.append((b"content-encoding", variant.encoding.encode()))
         headers = apply_rules(origin, path, base + entity)
         if status != 200:
             return self._whole(request, origin, variant, status, headers)
-        if (refusal := self._conditional(request, variant.etag, headers)) is not None:
+        if (refusal := self._conditional(request, etag, headers)) is not None:
             return refusal
-        if wants_range and conditions.range_applies(request.headers.get(b"if-range"), variant.etag):
+        if wants_range and conditions.range_applies(request.headers.get(b"if-range"), etag):
             partial = self._ranges(request.headers[b"range"], origin, file, headers)
             if partial is not None:
                 return partial
         return self._whole(request, origin, variant, status, headers)
+
+    def in_memory(self, request: Request, origin: Origin, data: bytes, headers: list[Header]) -> Reply:
+        """The reply for bytes at hand, whose ``headers`` name their ETag: whole, in part, or nothing new.
+
+        :raises PreconditionFailed: If-Match names another version.
+        """
+        etag = next(value for name, value in headers if name == b"etag")
+        if (refusal := self._conditional(request, etag, headers)) is not None:
+            return refusal
+        if b"range" in request.headers and conditions.range_applies(request.headers.get(b"if-range"), etag):
+            partial = self._ranges(request.headers[b"range"], origin, File(origin.root, len(data), data), headers)
+            if partial is not None:
+                return partial
+        return Reply(200, headers, data)
 
     # --- which bytes -----------------------------------------------------------------------------------------------
 
@@ -202,7 +230,7 @@ class Representer:
         """``multipart/byteranges`` (RFC 9110 §14.6)."""
         boundary = secrets.token_hex(12).encode()
         content_type = next((value for name, value in headers if name == b"content-type"), b"application/octet-stream")
-        part = b"\r\n--%b\r\ncontent-type: %b\r\ncontent-range: %b\r\n\r\n"
+        part = b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: %b\r\n\r\n"
         heads = [part % (boundary, content_type, span.content_range(file.size)) for span in spans]
         end = b"\r\n--%b--\r\n" % boundary
         length = sum(map(len, heads)) + sum(span.stop - span.start for span in spans) + len(end)
@@ -223,19 +251,34 @@ def not_modified(headers: list[Header]) -> Reply:
     return Reply(304, [pair for pair in headers if pair[0] not in ENTITY_HEADERS])
 
 
-def common_headers(origin: Origin, path: Path, found: Found | None) -> list[Header]:
-    """What every answer about a tree carries: where it is in IPFS terms, and who may read it."""
-    root = cids.to_text(cids.as_v1(origin.root))
-    shown = path.quoted if path.segments else "/"
+def common_headers(origin: Origin, path: Path, roots: Sequence[CID] | None) -> list[Header]:
+    """What every answer about a tree carries: where it is in IPFS terms, and who may read it. ``roots`` are the CIDs of
+    the path's segments, where they are known."""
+    shown = path.quoted if path.segments else "/" * path.ends_with_slash
     headers: list[Header] = [
         (b"x-content-type-options", b"nosniff"),
-        (b"x-ipfs-path", f"/ipfs/{root}{shown}".encode()),
+        (b"x-ipfs-path", f"{origin.at}{shown}".encode()),
     ]
-    if found is not None:
-        headers.append((b"x-ipfs-roots", ",".join(cids.to_text(cids.as_v1(cid)) for cid in found.cids).encode()))
+    if roots is not None:
+        headers.append((b"x-ipfs-roots", ",".join(map(cids.to_text, roots)).encode()))
     if origin.public:
         headers += CORS
     return headers
+
+
+def _chosen_name(request: Request, origin: Origin) -> str:
+    """The file name that the visitor wants, of public content only: a site's files have their own."""
+    return (request.parameter("filename") or "")[:_NAME_CHARACTERS_MAX] if origin.public and request.query else ""
+
+
+def _named(request: Request, origin: Origin) -> list[Header]:
+    """``?filename=`` and ``?download=true`` (https://specs.ipfs.tech/http-gateways/path-gateway/)."""
+    if not (origin.public and request.query):
+        return []
+    name, saved = _chosen_name(request, origin), request.parameter("download") == "true"
+    if not name:
+        return [(b"content-disposition", b"attachment")] if saved else []
+    return [(b"content-disposition", disposition("attachment" if saved else "inline", name))]
 
 
 def apply_rules(origin: Origin, path: Path, headers: list[Header]) -> list[Header]:

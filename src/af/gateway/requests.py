@@ -18,17 +18,26 @@ _PATH_SAFE = "!$&'()*+,-.:;=@_~"  # RFC 3986 pchar
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``headers`` have lower-case names; repeated ones are joined with a comma. ``path`` and ``query`` are as sent."""
+    """``headers`` have lower-case names; repeated ones are joined with a comma. ``path`` and ``query`` are as sent.
+    ``scheme`` is how the visitor reached us."""
 
     method: str
     address: Address
     path: bytes
     query: bytes
     headers: Mapping[bytes, bytes]
+    scheme: str = "http"
 
     @property
     def query_text(self) -> str:
         return self.query.decode("latin-1")
+
+    @property
+    def query_suffix(self) -> str:
+        """The query as sent, fit for a Location: the parser lets bytes through that a header must not hold."""
+        if not self.query:
+            return ""
+        return "?" + "".join(c if "!" <= c <= "~" else f"%{ord(c):02X}" for c in self.query_text)
 
     def parameter(self, name: str) -> str | None:
         """The first query parameter of this name."""
@@ -91,3 +100,13 @@ def parse_path(raw: bytes) -> Path:
         except UnicodeDecodeError:
             raise InvalidAddress("The path is not UTF-8.") from None
     return Path(segments, raw.endswith(b"/"))
+
+
+def disposition(kind: str, file_name: str) -> bytes:
+    """A Content-Disposition of ``inline`` or ``attachment`` with a name that the visitor chose (RFC 6266): for old
+    clients in ASCII, for others as it is."""
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\/' else "_" for c in file_name)
+    written = f'{kind}; filename="{plain}"'
+    if plain != file_name:
+        written += f"; filename*=UTF-8''{quote(file_name, safe='')}"
+    return written.encode("ascii")

@@ -13,7 +13,7 @@ from typing import Protocol
 from af import storage
 from af.gateway.cache import ByteLru
 from af.protocols.ipfs import cid as cids
-from af.protocols.ipfs import dagpb, hamt
+from af.protocols.ipfs import dagpb, hamt, ipld
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.dagpb import Kind
 from af.protocols.ipfs.errors import BlockMissing, InvalidBlock, LimitExceeded, UnsupportedCodec
@@ -66,6 +66,21 @@ Node = File | Directory | ShardedDirectory | Symlink
 
 
 @dataclass(frozen=True, slots=True)
+class Resolved:
+    """Which block a path ends at, without following symlinks. ``cids`` are the root and each step's target, ``trail``
+    every block on the way (shards too), the last one first named in ``cid``; ``rest`` are segments that lead on inside
+    of a block of dag-cbor or dag-json. ``base`` is what the last such block on the way links to (else the root), and
+    ``below`` the segments from there: a path in UnixFS alone."""
+
+    cid: CID
+    cids: tuple[CID, ...]
+    trail: tuple[CID, ...]
+    base: CID
+    below: tuple[bytes, ...]
+    rest: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What a path leads to (never a Symlink). ``cids`` are the root and each step's target, the node's own last;
     ``segments`` is the path after symlinks were followed."""
@@ -115,7 +130,8 @@ class Tree:
         return node
 
     async def find(self, root: CID, segments: Sequence[bytes], *, public: bool) -> Found | None:
-        """What ``segments`` lead to below ``root``, symlinks followed inside the root; `None` if nothing.
+        """What ``segments`` lead to below ``root``; `None` if nothing. Symlinks of sites are followed, inside the root.
+        In public trees they are what other gateways take them for: small files that hold their target.
 
         :raises BlockMissing, InvalidBlock, UnsupportedCodec: a node on the way cannot be read.
         """
@@ -132,14 +148,46 @@ class Tree:
                 node = await self.node(child, public=public)
                 trail.append(child)
                 taken += 1
+            if public:
+                as_file = File(node.cid, len(node.target), node.target)
+                return Found(as_file, tuple(trail), tuple(path)) if taken == len(path) else None
             joined = _follow(path[: taken - 1], node.target, path[taken:]) if taken else None
             if joined is None:
                 return None
             path = joined
         return None
 
-    async def child(self, node: Node, name: bytes, *, public: bool) -> CID | None:
-        """The entry called ``name``; `None` if there is none or ``node`` is no directory."""
+    async def resolve(self, root: CID, segments: Sequence[bytes], *, public: bool) -> Resolved | None:
+        """The block that ``segments`` lead to, through UnixFS directories and the links of dag-cbor and dag-json;
+        `None` if nothing is there.
+
+        :raises BlockMissing, InvalidBlock, UnsupportedCodec: a block on the way cannot be read.
+        """
+        cid, left = root, tuple(segments)
+        passed, trail = [root], [root]
+        base, below = root, left
+        while left:
+            if cids.codec(cid) in (cids.DAG_PB, cids.RAW):
+                node = await self.node(cid, public=public)
+                child = await self.child(node, left[0], public=public, shards=trail)
+                left = left[1:]
+            else:
+                block = await self.block(cid, public=public)
+                child, rest = ipld.follow(cids.codec(cid), block, left)
+                if child is None and rest is not None:
+                    return Resolved(cid, tuple(passed), tuple(trail), base, below, left)
+                base, below = child or cid, rest or ()
+                left = below
+            if child is None:
+                return None
+            cid = child
+            passed.append(cid)
+            trail.append(cid)
+        return Resolved(cid, tuple(passed), tuple(trail), base, below)
+
+    async def child(self, node: Node, name: bytes, *, public: bool, shards: list[CID] | None = None) -> CID | None:
+        """The entry called ``name``; `None` if there is none or ``node`` is no directory. The shards that were read
+        below a sharded ``node`` are added to ``shards``."""
         if isinstance(node, Directory):
             return node.entries.get(name)
         if not isinstance(node, ShardedDirectory):
@@ -158,6 +206,8 @@ class Tree:
             if not isinstance(below, ShardedDirectory) or below.shard.fanout != shard.fanout:
                 raise InvalidBlock("HAMT: a shard's child is not a shard of the same fanout")
             shard = below.shard
+            if shards is not None:
+                shards.append(link.cid)
         return None
 
 
@@ -224,6 +274,7 @@ __all__ = [
     "Found",
     "InvalidBlock",
     "Node",
+    "Resolved",
     "ShardedDirectory",
     "Symlink",
     "Tree",

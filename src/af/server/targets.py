@@ -23,11 +23,12 @@ too, and touches cookies only there.)"""
 def rest_routes() -> list[BaseRoute]:
     """The REST routes of all domains (see ``schema/openapi.json``)."""
     from af.auth import http as auth_http  # here and below: a gateway on its own does without the control plane
+    from af.names import http as names_http
     from af.projects import http as projects_http
     from af.sites import http as sites_http
     from af.storage import http as storage_http
 
-    return [*auth_http.routes, *projects_http.routes, *storage_http.routes, *sites_http.routes]
+    return [*auth_http.routes, *projects_http.routes, *storage_http.routes, *names_http.routes, *sites_http.routes]
 
 
 def edge_application(platform: Platform, targets: set[str], *, served: gateway.Gateway | None = None) -> ASGIApp:

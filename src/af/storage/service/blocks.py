@@ -46,23 +46,26 @@ def reader(ctx: Context, project_id: str) -> export.Get:
     return get
 
 
-async def receive_car(ctx: Context, project_id: str, chunks: AsyncIterator[bytes]) -> CarReceipt:
+async def receive_car(
+    ctx: Context, project_id: str, chunks: AsyncIterator[bytes], *, public: bool = False
+) -> CarReceipt:
     """Store the blocks of a CAR as it arrives. Every block is verified before it is stored; of those
-    before a bad one, some stay.
+    before a bad one, some stay. ``public``: everybody may see them at once, whether they are whole content or not.
 
     :raises InvalidCarBlock: a block does not match its CID; names both CID and offset
     :raises InvalidCarFile: the CAR is malformed, cut short or followed by something else
     """
     project = await may_upload(ctx, project_id)
-    return await _Receiver(block_store(ctx), project.id, ctx.settings.block_bytes_max).receive(chunks)
+    return await _Receiver(block_store(ctx), project.id, ctx.settings.block_bytes_max, public).receive(chunks)
 
 
 class _Receiver:
     """One CAR on its way in: while a batch becomes durable, the next one is parsed and hashed."""
 
-    def __init__(self, store: BlockStore, scope: str, block_bytes_max: int) -> None:
+    def __init__(self, store: BlockStore, scope: str, block_bytes_max: int, public: bool) -> None:
         self._store = store
         self._scope = scope
+        self._public = public
         self._reader = car.CarReader(max_block_bytes=block_bytes_max)
         self._batch: list[Block] = []
         self._batch_bytes = 0
@@ -102,7 +105,13 @@ class _Receiver:
         if batch:
             self._blocks += len(batch)
             self._bytes += sum(len(data) for _, data in batch)
-            self._storing = asyncio.create_task(self._store.put(batch, scope=self._scope))
+            self._storing = asyncio.create_task(self._put(batch))
+
+    async def _put(self, batch: list[Block]) -> int:
+        new = await self._store.put(batch, scope=self._scope)
+        if self._public:
+            await self._store.publish([cid for cid, _ in batch])
+        return new
 
     async def _await_storing(self) -> None:
         storing, self._storing = self._storing, None

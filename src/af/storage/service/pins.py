@@ -152,12 +152,12 @@ async def import_car(
     ctx: Context, project_id: str, chunks: AsyncIterator[bytes], *, name: str = "", public: bool = True
 ) -> ImportReceipt:
     """Take in a CAR for keeping: its roots are pinned if everything below all of them is there, and if not the blocks
-    stay for the grace period, so that the rest can follow.
+    stay for the grace period, so that the rest can follow; ``public`` ones can be read meanwhile.
 
     :raises InvalidCarBlock, InvalidCarFile: as `receive_car`
     """
     project = await projects.authorize(ctx, WRITE, project_id=project_id)
-    receipt = await blocks.receive_car(ctx, project.id, chunks)
+    receipt = await blocks.receive_car(ctx, project.id, chunks, public=public)
     missing: list[CID] = []
     for root in receipt.roots[:_ROOTS_MAX]:
         try:
