@@ -122,6 +122,32 @@ async def test_deleting_the_account_ends_its_tokens_and_rules(
     assert await machines.service_accounts(owner, account.project_id) == []
 
 
+async def test_a_service_account_that_is_removed_and_added_again_has_nothing_of_before(
+    platform: Platform, owner: Context, account: ServiceAccount, issuer: Issuer
+) -> None:
+    await trust(owner, account, issuer)
+    own = await machines.create_service_token(owner, account.project_id, account.id, "own")
+    made = await auth.machines.exchange_token(pipeline(platform), run_token(owner, issuer))
+    await projects.remove_member(owner, account.project_id, account.id)
+    await projects.add_member(owner, account.project_id, user=account.user.username, role=Role.MEMBER)
+    for text in (own.text, made.text):
+        with pytest.raises(Unauthenticated):
+            await as_token(platform, text)
+    assert await machines.trust_rules(owner, account.project_id) == []
+    with pytest.raises(SubjectTokenRefused):
+        await auth.machines.exchange_token(pipeline(platform), run_token(owner, issuer))
+
+
+async def test_what_a_service_account_has_in_another_project_stays(
+    platform: Platform, owner: Context, account: ServiceAccount
+) -> None:
+    other = await projects.create_project(owner, "Another")
+    await projects.add_member(owner, other.id, user=account.user.username, role=Role.MEMBER)
+    here = await machines.create_service_token(owner, account.project_id, account.id, "here")
+    await machines.delete_service_account(owner, other.id, account.id)
+    assert (await as_token(platform, here.text)).actor.user_id == account.id
+
+
 @pytest.mark.parametrize(
     "claims",
     [

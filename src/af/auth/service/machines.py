@@ -123,10 +123,11 @@ async def revoke_token(ctx: Context, user_id: UserId, token_id: str) -> AccessTo
     return token
 
 
-async def revoke_tokens(ctx: Context, user_id: UserId) -> None:
-    """End all tokens of a service account."""
+async def end_in_project(ctx: Context, user_id: UserId, project_id: ProjectId) -> None:
+    """End what a service account has in a project: its tokens, and the trust rules by which pipelines act as it."""
     async with ctx.transaction() as tx:
-        ended = await store.tokens.revoke_all(tx, user_id, ctx.now)
+        await store.trust.delete_of(tx, user_id, project_id)
+        ended = await store.tokens.revoke_in_project(tx, user_id, project_id, ctx.now)
     memory.of(ctx).forget_tokens(ended)
 
 

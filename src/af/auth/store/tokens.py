@@ -121,9 +121,12 @@ async def revoke_made_by(connection: AsyncConnection, rule_id: TrustRuleId, now:
     return await _revoke(connection, access_tokens.c.made_by == rule_id, now)
 
 
-async def revoke_all(connection: AsyncConnection, user_id: UserId, now: datetime) -> list[TokenId]:
-    """End all of a user's tokens; those that ended just now."""
-    return await _revoke(connection, access_tokens.c.user_id == user_id, now)
+async def revoke_in_project(
+    connection: AsyncConnection, user_id: UserId, project_id: ProjectId, now: datetime
+) -> list[TokenId]:
+    """End a user's tokens that are limited to a project; those that ended just now."""
+    which = sa.and_(access_tokens.c.user_id == user_id, access_tokens.c.project_id == project_id)
+    return await _revoke(connection, which, now)
 
 
 async def _revoke(connection: AsyncConnection, which: sa.ColumnElement[bool], now: datetime) -> list[TokenId]:

@@ -71,6 +71,12 @@ async def delete(connection: AsyncConnection, rule_ids: Sequence[TrustRuleId]) -
     await connection.execute(sa.delete(trust_rules).where(trust_rules.c.id.in_(rule_ids)))
 
 
+async def delete_of(connection: AsyncConnection, user_id: UserId, project_id: ProjectId) -> None:
+    """The rules of a project by which pipelines act as this user."""
+    mine = sa.and_(trust_rules.c.user_id == user_id, trust_rules.c.project_id == project_id)
+    await connection.execute(sa.delete(trust_rules).where(mine))
+
+
 async def note_use(connection: AsyncConnection, rule_id: TrustRuleId, now: datetime) -> bool:
     """False when the rule is gone meanwhile."""
     used = sa.update(trust_rules).where(trust_rules.c.id == rule_id).values(last_used_at=now)

@@ -64,17 +64,17 @@ async def create_service_account(ctx: Context, project_id: str, name: str, role:
 
 
 async def delete_service_account(ctx: Context, project_id: str, user_id: str) -> ServiceAccount:
-    """The account's tokens and trust rules end with it. :raises ServiceAccountNotFound: the project has no such one."""
+    """The account's tokens for the project and its trust rules end with it.
+
+    :raises ServiceAccountNotFound: the project has no such one.
+    """
     project = await authorize(ctx, "members:write", project_id=project_id)
     found = await _account(ctx, project.id, user_id)
     _, own = await membership(ctx, project.id)
     rules.check_role_change(own, before=found.role, after=None)
     async with ctx.transaction() as tx:
         await store.members.delete(tx, project.id, found.id)
-        for rule in await auth.machines.trust_rules(ctx, project.id):
-            if rule.user_id == found.id:
-                await auth.machines.remove_trust_rule(ctx, project.id, rule.id)
-        await auth.machines.revoke_tokens(ctx, found.id)
+        await auth.machines.end_in_project(ctx, found.id, project.id)
         before = {"name": found.user.username, "role": found.role.value}
         await audit(ctx, "service_account.delete", project.id, found.id, before, None)
     return found

@@ -65,7 +65,10 @@ async def change_role(ctx: Context, project_id: str, user_id: str, role: Role) -
 
 
 async def remove_member(ctx: Context, project_id: str, user_id: str) -> Member:
-    """Remove a member; everyone may remove themselves. :raises LastOwner: never the last owner."""
+    """Remove a member; everyone may remove themselves. What a service account has in the project ends with its place.
+
+    :raises LastOwner: never the last owner.
+    """
     leaves = ctx.actor.user_id == user_id and ctx.actor.scopes is None
     project = await authorize(ctx, "projects:read" if leaves else "members:write", project_id=project_id)
     async with ctx.transaction() as tx:
@@ -75,6 +78,9 @@ async def remove_member(ctx: Context, project_id: str, user_id: str) -> Member:
         if gone.role is Role.OWNER:
             _check_other_owner(everyone, gone)
         await store.members.delete(tx, project.id, gone.user_id)
+        user = (await auth.users_by_id(ctx, [gone.user_id])).get(gone.user_id)
+        if user is not None and user.kind is auth.UserKind.SERVICE:
+            await auth.machines.end_in_project(ctx, gone.user_id, project.id)
         await _record(ctx, "member.remove", project.id, gone.user_id, {"role": gone.role.value}, None)
     return gone
 
