@@ -127,6 +127,8 @@ def test_paths_lead_through_links_and_not_into_blocks(gateway: Served, name: str
     behind = gateway.ask(HOST, f"{path}/foo/link/list/0/sub/file.txt")
     assert (behind.body, behind.headers["content-type"]) == (b"at the end", "text/plain; charset=utf-8")
     assert behind.headers["x-ipfs-path"] == f"{path}/foo/link/list/0/sub/file.txt"
+    roots = behind.headers["x-ipfs-roots"].split(",")
+    assert (f"/ipfs/{roots[0]}", roots[1], roots[2], len(roots)) == (path, text_of(middle), text_of(folder), 5)
     listed = gateway.ask(HOST, f"{path}/foo/link/list/0/sub/")
     assert f'href="{path}/foo/link/list/0/sub/file.txt"'.encode() in listed.body
     moved = gateway.ask(HOST, f"{path}/foo/link/list/0/sub")

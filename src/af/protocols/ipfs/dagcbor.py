@@ -13,7 +13,7 @@ import cbrrr
 
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.datamodel import BLOCK_BYTES_MAX, Link, Value, check, check_depth, walk
+from af.protocols.ipfs.datamodel import BLOCK_BYTES_MAX, DEPTH_MAX, VALUES_MAX, Link, Value, check, walk
 from af.protocols.ipfs.errors import InvalidBlock, LimitExceeded
 
 
@@ -21,7 +21,7 @@ def decode(block: bytes) -> Value:
     """The value of a dag-cbor block.
 
     :raises InvalidBlock: not dag-cbor.
-    :raises LimitExceeded: larger than a block may be, or too deep.
+    :raises LimitExceeded: larger than a block may be, too many values, or too deep.
     """
     return _decode(block, _link)
 
@@ -51,13 +51,50 @@ def encode_plain(value: Value) -> bytes:
 def _decode(block: bytes, to_link: Callable[[bytes], Link]) -> Value:
     if len(block) > BLOCK_BYTES_MAX:
         raise LimitExceeded(f"a block of {len(block):,} bytes is larger than {BLOCK_BYTES_MAX:,}")
+    _measure(block)
     try:
         value: Any = cbrrr.decode_dag_cbor(block, cid_ctor=to_link)
     except ValueError as error:  # cbrrr's own, InvalidCid, bad UTF-8
         raise InvalidBlock(f"CBOR: {error}") from None
-    check_depth(value)
     found: Value = value
     return found
+
+
+_ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}  # RFC 8949 §3: how long what follows the first byte is
+_BYTES, _TEXT, _LIST, _MAP, _TAG = 2, 3, 4, 5, 6
+
+
+def _measure(block: bytes) -> None:
+    """Counts values and levels without making them. What is not CBOR is left to the reader to refuse.
+
+    :raises LimitExceeded: more than `VALUES_MAX` values or `DEPTH_MAX` levels.
+    """
+    left = [1]  # values still to come, of each open list or map
+    position = count = 0
+    while position < len(block):
+        while left and left[-1] == 0:
+            left.pop()
+        if not left:
+            return
+        first = block[position]
+        kind, argument = first >> 5, first & 31
+        position += 1
+        if argument >= 24:
+            size = _ARGUMENT_BYTES.get(argument)
+            if size is None:
+                return
+            argument = int.from_bytes(block[position : position + size], "big")
+            position += size
+        if kind == _TAG:
+            continue
+        left[-1] -= 1
+        count += 1
+        if kind in (_BYTES, _TEXT):
+            position += argument
+        elif kind in (_LIST, _MAP):
+            left.append(argument if kind == _LIST else 2 * argument)
+        if count > VALUES_MAX or len(left) > DEPTH_MAX + 1:
+            raise LimitExceeded(f"CBOR: more than {VALUES_MAX:,} values, or {DEPTH_MAX} levels of them")
 
 
 def _link(data: bytes) -> Link:

@@ -20,12 +20,12 @@ from typing import Any, NoReturn
 
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagcbor, pbform
-from af.protocols.ipfs.datamodel import BLOCK_BYTES_MAX, DEPTH_MAX, INT_MAX, INT_MIN, Link, Value, check
+from af.protocols.ipfs.datamodel import BLOCK_BYTES_MAX, DEPTH_MAX, INT_MAX, INT_MIN, VALUES_MAX, Link, Value, check
 from af.protocols.ipfs.errors import InvalidBlock, InvalidCid, LimitExceeded, UnsupportedCodec
 
 _INTEGER_TEXT_MAX = 21  # -2^64 has 21 characters; Python would take time over millions of them
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # one that never ends, too: else quadratic time
-_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_NOT_MARKS = bytes(byte for byte in range(256) if byte not in b"[]{},")
 _STEP = [-1 if byte in b"]}" else 1 for byte in range(256)]
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPED = re.compile('["\\\\\x00-\x1f\u2028\u2029]')
@@ -38,7 +38,7 @@ def decode(block: bytes) -> Value:
     """The value of a dag-json block.
 
     :raises InvalidBlock: not dag-json.
-    :raises LimitExceeded: larger than a block may be, or too deep.
+    :raises LimitExceeded: larger than a block may be, too many values, or too deep.
     """
     return _decode(block, _dag_map)
 
@@ -51,7 +51,7 @@ def decode_plain(block: bytes) -> Value:
 def _decode(block: bytes, to_map: Any) -> Value:
     if len(block) > BLOCK_BYTES_MAX:
         raise LimitExceeded(f"a block of {len(block):,} bytes is larger than {BLOCK_BYTES_MAX:,}")
-    _check_depth(block)
+    _measure(block)
     try:
         text = block.decode("utf-8")
         value: Value = json.loads(
@@ -72,12 +72,15 @@ def _decode(block: bytes, to_map: Any) -> Value:
     return value
 
 
-def _check_depth(block: bytes) -> None:
-    """Without reading it: Python's reader recurses. What is in strings does not count, brackets out of order do not
-    matter: the reader refuses them."""
-    if block.count(b"[") + block.count(b"{") <= DEPTH_MAX:
+def _measure(block: bytes) -> None:
+    """Counts values and levels without reading: Python's reader recurses. What is in strings does not count; brackets
+    out of order do not matter, because the reader refuses them."""
+    if block.count(b"[") + block.count(b"{") <= DEPTH_MAX and block.count(b",") < VALUES_MAX:
         return
-    brackets = _STRING.sub(b"", block).translate(None, _NOT_BRACKETS)
+    marks = _STRING.sub(b"", block).translate(None, _NOT_MARKS)
+    brackets = marks.translate(None, b",")
+    if len(marks) - len(brackets) // 2 >= VALUES_MAX:
+        raise LimitExceeded(f"JSON: more than {VALUES_MAX:,} values")
     if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > DEPTH_MAX:
         raise LimitExceeded(f"JSON: more than {DEPTH_MAX} levels deep")
 

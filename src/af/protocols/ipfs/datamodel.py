@@ -19,6 +19,8 @@ from af.protocols.ipfs.errors import InvalidBlock, LimitExceeded
 DEPTH_MAX = 256
 """How many lists and maps may be inside of one another. Python's JSON reader stops at about 1,000 by itself."""
 BLOCK_BYTES_MAX = 2 << 20
+VALUES_MAX = 200_000
+"""How many values one block may hold. Two million empty lists fit a block; as objects they take 110 MB and a second."""
 INT_MIN, INT_MAX = -(1 << 64), (1 << 64) - 1
 """What dag-cbor can write; Kubo reads integers of 64 bits with a sign only."""
 
@@ -45,16 +47,6 @@ def walk(value: Value) -> Iterator[Value]:
     for _ in range(DEPTH_MAX + 1):
         yield from level
         level = list(chain.from_iterable(_below(level)))
-        if not level:
-            return
-    raise LimitExceeded(f"the value is more than {DEPTH_MAX} levels deep")
-
-
-def check_depth(value: Value) -> None:
-    """`walk` that looks at nothing but lists and maps: raises LimitExceeded as it does, in less time."""
-    level: list[Value] = [value]
-    for _ in range(DEPTH_MAX + 1):
-        level = [item for item in chain.from_iterable(_below(level)) if isinstance(item, (list, dict))]
         if not level:
             return
     raise LimitExceeded(f"the value is more than {DEPTH_MAX} levels deep")

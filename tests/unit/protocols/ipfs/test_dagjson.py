@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagcbor, dagjson, dagpb, datamodel, export, ipld, pbform, unixfs
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.datamodel import DEPTH_MAX, INT_MAX, INT_MIN, Link, Value
+from af.protocols.ipfs.datamodel import DEPTH_MAX, INT_MAX, INT_MIN, VALUES_MAX, Link, Value
 from af.protocols.ipfs.errors import InvalidBlock, LimitExceeded, UnsupportedCodec
 
 TARGET = cids.of(cids.DAG_CBOR, b"\xa0")
@@ -242,6 +242,24 @@ def test_depth_is_bounded_both_ways(codec: object) -> None:
     for depth in (DEPTH_MAX + 1, 100_000):
         with pytest.raises(LimitExceeded):
             encode(nested(depth))
+        with pytest.raises(LimitExceeded):
+            decode(b"[" * depth + b"]" * depth if codec is dagjson else b"\x81" * depth + b"\x00")
+
+
+@pytest.mark.parametrize("codec", [dagjson, dagcbor], ids=["dag-json", "dag-cbor"])
+def test_the_number_of_values_is_bounded(codec: object) -> None:
+    encode: Callable[[Value], bytes] = codec.encode  # type: ignore[attr-defined]
+    decode: Callable[[bytes], Value] = codec.decode  # type: ignore[attr-defined]
+    items: list[Value] = [1, []]
+    for item in items:
+        allowed: Value = [item] * (VALUES_MAX // 8)
+        assert decode(encode(allowed)) == allowed
+        with pytest.raises(LimitExceeded):
+            decode(encode([item] * (VALUES_MAX + 1)))
+
+
+def test_commas_in_strings_are_no_values() -> None:
+    assert dagjson.decode(b'"' + b"," * 1_000_000 + b'"') == "," * 1_000_000
 
 
 def test_brackets_in_strings_are_not_depth() -> None:
@@ -301,7 +319,7 @@ def test_text_that_looks_like_dag_json_is_a_value_or_an_error_of_ours(text: str)
 def test_a_value_that_contains_itself_is_too_deep() -> None:
     endless: list[Value] = []
     endless.append(endless)
-    for call in (datamodel.check, datamodel.check_depth, datamodel.links, dagjson.encode, dagcbor.encode):
+    for call in (datamodel.check, datamodel.links, dagjson.encode, dagcbor.encode):
         with pytest.raises(LimitExceeded):
             call(endless)
 
