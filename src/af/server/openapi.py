@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import af
-from af.server import openapi_account, openapi_pins, openapi_sign_in, openapi_teams
+from af.server import openapi_account, openapi_names, openapi_pins, openapi_sign_in, openapi_teams
 from af.server.openapi_shapes import COUNT as _COUNT
 from af.server.openapi_shapes import FLAG as _FLAG
 from af.server.openapi_shapes import JSON, Operation
@@ -43,6 +43,7 @@ _DEVICE_TOKENS = _object(
 
 OPERATIONS: tuple[Operation, ...] = (
     *openapi_account.OPERATIONS,
+    *openapi_names.OPERATIONS,
     *openapi_pins.OPERATIONS,
     *openapi_sign_in.OPERATIONS,
     *openapi_teams.OPERATIONS,

@@ -13,6 +13,7 @@ from graphql import GraphQLResolveInfo
 from af import projects
 from af.core.context import Context
 from af.core.errors import InvalidInput
+from af.names import EnsRecord, IpnsName
 from af.sites import addresses, service
 from af.sites.loaders import loaders
 from af.sites.models import Deployment, DeploymentDiff, DeploymentStatus, Routes, Site
@@ -39,6 +40,8 @@ update_type = ObjectType("DeploymentStatusUpdate")
 log_type = ObjectType("DeploymentLog")
 diff_type = ObjectType("DeploymentDiff")
 change_type = ObjectType("DiffChange")
+record_type = ObjectType("IPNSRecord")
+ens_type = ObjectType("EnsRecord")
 
 
 # --- queries -------------------------------------------------------------------------------------------------------
@@ -153,6 +156,11 @@ async def resolve_cancel_deployment(_: None, info: Info, where: Where) -> Deploy
     return await service.cancel(_changing(info), where["deploymentId"])
 
 
+@mutation.field("createIpnsRecordForSite")
+async def resolve_create_name(_: None, info: Info, where: Where) -> IpnsName:
+    return await service.give_name(_changing(info), where["siteId"])
+
+
 # --- subscriptions -------------------------------------------------------------------------------------------------
 
 
@@ -199,9 +207,25 @@ def resolve_site_current(site: Site, info: Info) -> Awaitable[Deployment | None]
 
 @site_type.field("domains")
 @site_type.field("zones")
-@site_type.field("ipnsRecords")
 def resolve_none_yet(_: Site, __: Info) -> list[Any]:
     return []
+
+
+@site_type.field("ipnsRecords")
+def resolve_site_names(site: Site, info: Info) -> Awaitable[Any]:
+    return loaders(info.context).names.load(site.id)
+
+
+@site_type.field("dnslink")
+async def resolve_dnslink(site: Site, info: Info, host: str | None = None) -> dict[str, str] | None:
+    link = await service.dnslink(_ctx(info), site, host)
+    return None if link is None else {"type": "TXT", "name": link.name, "value": link.value}
+
+
+@record_type.field("site")
+@ens_type.field("site")
+def resolve_named_site(name: IpnsName | EnsRecord, info: Info) -> Any:
+    return None if name.site_id is None else loaders(info.context).site_of(name.site_id)
 
 
 @site_type.field("primaryDomain")
@@ -334,6 +358,8 @@ bindables = [
     mutation,
     subscription,
     site_type,
+    record_type,
+    ens_type,
     deployment_type,
     project_type,
     update_type,

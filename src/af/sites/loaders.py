@@ -9,6 +9,7 @@ from af import projects
 from af.core.batch import Batch
 from af.core.context import Context
 from af.core.ids import DeploymentId, ProjectId, SiteId
+from af.names import IpnsName
 from af.sites import service
 from af.sites.models import Deployment, Routes, Site
 
@@ -25,6 +26,7 @@ class SiteLoaders:
         self.site: Batch[SiteId, Site] = Batch(lambda keys: service.sites_by_id(ctx, keys))
         self.deployment: Batch[DeploymentId, Deployment] = Batch(lambda keys: service.deployments_by_id(ctx, keys))
         self.routes: Batch[DeploymentId, Routes] = Batch(lambda keys: service.routes_by_deployment(ctx, keys))
+        self.names: Batch[SiteId, list[IpnsName]] = Batch(lambda keys: service.names_of_sites(ctx, keys))
         self.project: Batch[ProjectId, projects.Project] = Batch(lambda keys: projects.projects_by_id(ctx, keys))
 
     def latest_deployments(self, limit: int) -> Batch[SiteId, list[Deployment]]:

@@ -27,6 +27,7 @@ from af.sites.service.lists import (
     routes_by_deployment,
     sites_by_id,
 )
+from af.sites.service.naming import dnslink, give_name, names_of_sites
 from af.sites.service.sites import (
     create,
     delete,
@@ -53,15 +54,18 @@ __all__ = [
     "delete",
     "deployments_by_id",
     "diff",
+    "dnslink",
     "empty_project",
     "fail",
     "get",
     "get_by_slug",
     "get_deployment",
+    "give_name",
     "import_archive",
     "latest_deployments",
     "list_deployments",
     "list_sites",
+    "names_of_sites",
     "newest_sites",
     "projects_to_empty",
     "promote",

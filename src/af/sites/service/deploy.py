@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from af import domains, projects, storage
+from af import domains, names, projects, storage
 from af.core import ids
 from af.core.context import Context
 from af.core.errors import InvalidInput
@@ -147,6 +147,7 @@ async def _switch(ctx: Context, site: Site, deployment: Deployment, routes: Rout
         await domains.bind(ctx, _bindings(site, ready, routes))
         if ready.production:
             await store.set_current(tx, site.id, ready.id, ctx.now)
+            await names.lead_site(ctx, site.id, f"/ipfs/{ready.cid}")
         await log(ctx, ready, _live_line(site, ready))  # before the final state, which ends what watchers see
         await announce(ctx, ready)
         await projects.audit(ctx, f"deployment.{ready.source.value}", ready.project_id, ready.id, before, after)
@@ -236,9 +237,9 @@ async def _current_with(ctx: Context, site: Site, cid: str) -> Deployment | None
 
 
 def _bindings(site: Site, deployment: Deployment, routes: Routes) -> list[domains.HostBinding]:
-    names = [rules.preview_host(deployment.id, site.slug)]
+    hosts = [rules.preview_host(deployment.id, site.slug)]
     if deployment.production:
-        names.append(site.slug)
+        hosts.append(site.slug)
     return [
         domains.HostBinding(
             zone=domains.SITE_ZONE,
@@ -249,5 +250,5 @@ def _bindings(site: Site, deployment: Deployment, routes: Routes) -> list[domain
             root=deployment.cid,
             routes=routes.routes,
         )
-        for name in names
+        for name in hosts
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from af import domains, projects, storage
+from af import domains, names, projects, storage
 from af.core import events, ids
 from af.core.context import ActorKind, Context
 from af.core.errors import Forbidden
@@ -98,12 +98,12 @@ async def rename(ctx: Context, id_or_slug: str, *, name: str | None = None, slug
         renamed = replace(site, name=new_name, slug=new_slug, updated_at=ctx.now)
         await store.update_site(tx, renamed)
         if new_slug != site.slug:
-            names = [(site.slug, new_slug)]
+            hosts = [(site.slug, new_slug)]
             for deployment_id in await store.deployment_ids(tx, site.id):
-                names.append(
+                hosts.append(
                     (rules.preview_host(deployment_id, site.slug), rules.preview_host(deployment_id, new_slug))
                 )
-            await domains.move(ctx, domains.SITE_ZONE, names, project_id=site.project_id, site_id=site.id)
+            await domains.move(ctx, domains.SITE_ZONE, hosts, project_id=site.project_id, site_id=site.id)
         await _tell(ctx, renamed, "site.renamed")
         await projects.audit(
             ctx,
@@ -124,6 +124,7 @@ async def delete(ctx: Context, id_or_slug: str) -> Site:
         site = await store.locked_site(tx, found.id)
         if site is None:
             raise SiteNotFound(f"The site {found.slug} was deleted meanwhile.")
+        await names.leave_site(ctx, site.id)
         await domains.unbind_site(ctx, project_id=site.project_id, site_id=site.id)
         await storage.release(ctx, "deployment", *await store.deployment_ids(tx, site.id))
         await store.delete_site(tx, site.id)
