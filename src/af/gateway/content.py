@@ -256,6 +256,8 @@ class Content:
         found = await self._tree.find(resolved.base, resolved.below, public=True) if resolved is not None else None
         if resolved is None or found is None:
             raise ContentNotFound("There is no file at this path.")
+        on_the_way = resolved.cids[: resolved.cids.index(resolved.base)]
+        found = replace(found, cids=(*on_the_way, *found.cids))
         reply = await self._website.serve(request, replace(origin, root=resolved.base), found, path)
         if reply is None:
             raise ContentNotFound("There is no file at this path.")
