@@ -174,39 +174,6 @@ class Settings(NetworkSettings):
         kinds.integer(0, 31_536_000),
     )
 
-    # Pinning and retrieval
-    pin_bytes_max: int = setting(
-        100 << 30,
-        "AF_PIN_BYTES_MAX",
-        "What one project may keep by pins when it asks for another one to be fetched.",
-        kinds.integer(0, 1 << 50),
-    )
-    retrieval_gateways: str = setting(
-        "",
-        "AF_RETRIEVAL_GATEWAYS",
-        "Trustless gateways that content is fetched from for pin requests: https://trustless-gateway.link, …; asked in "
-        "this order, after what a pin names itself. May be private addresses.",
-        kinds.origins,
-    )
-    private_origins: str = setting(
-        "",
-        "AF_PRIVATE_ORIGINS",
-        "Gateways on private addresses that a pin may name as origins: http://10.0.0.5:8080, ….",
-        kinds.origins,
-    )
-    retrieval_patience_seconds: float = setting(
-        60.0,
-        "AF_RETRIEVAL_PATIENCE_SECONDS",
-        "A pin request fails when no block came for so long.",
-        kinds.number(1, 86_400),
-    )
-    retrieval_seconds_max: int = setting(
-        3600,
-        "AF_RETRIEVAL_SECONDS_MAX",
-        "Longest time that a pin request may take in all.",
-        kinds.integer(1, 7 * 86_400),
-    )
-
     # Gateway
     gateway_cache_bytes: int = setting(
         64 << 20,
@@ -219,27 +186,6 @@ class Settings(NetworkSettings):
         "AF_GATEWAY_HOSTS_MAX",
         "Hosts kept in memory by the gateway.",
         kinds.integer(16, 10_000_000),
-    )
-
-    # Names
-    gateway_hosts: str = setting(
-        "",
-        "AF_GATEWAY_HOSTS",
-        "More hosts that are IPFS gateways, with commas: /ipfs/… and /ipns/… there lead to <cid>.ipfs.<host> and "
-        "<name>.ipns.<host>. Behind a front, its X-Forwarded-Host and X-Forwarded-Proto count for them.",
-        kinds.hosts,
-    )
-    dnslink_map: str = setting(
-        "",
-        "AF_DNSLINK_MAP",
-        "DNSLinks of our own, before DNS is asked: example.org:/ipfs/bafy…,www.example.org:/ipns/k51….",
-        kinds.dnslink_map,
-    )
-    dns_resolvers: str = setting(
-        "",
-        "AF_DNS_RESOLVERS",
-        "Name servers asked for DNSLinks: IP addresses with commas; empty means the system's, off asks nobody.",
-        kinds.dns_resolvers,
     )
 
     # Limits of the API
