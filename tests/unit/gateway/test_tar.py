@@ -241,6 +241,17 @@ async def test_a_symlink_within_the_root_is_kept(target: bytes, depth: int) -> N
     assert (await read(blocks, root))["d/" * depth + "l"] == target.decode()
 
 
+async def test_a_symlink_alone_makes_no_archive() -> None:
+    blocks = MemoryBlocks()
+    root = directory(blocks, {b"l": link(blocks, b"x"), b"x": raw(blocks)})
+    blocks.publish()
+    tree = Tree(blocks, cache_bytes=1 << 20)
+    there = await tree.find(root, (b"l",), public=True)
+    assert there is not None
+    with pytest.raises(NotAcceptable):
+        await tars.tar(tree, there, public=True)
+
+
 async def test_a_directory_is_judged_by_each_place_it_is_in() -> None:
     blocks = MemoryBlocks()
     shared = directory(blocks, {b"l": link(blocks, b"../../x")})

@@ -43,6 +43,8 @@ async def tar(tree: Tree, found: Found, *, public: bool) -> Callable[[], AsyncIt
     """
     if not isinstance(found.node, File):
         await _check(tree, found.node, public)
+    elif isinstance(await tree.node(found.node.cid, public=public), Symlink):  # `Tree.find` shows these as files
+        raise _refused("it is a symlink alone, and points out of the archive whatever it points to")
     return lambda: _archive(tree, found.node, public)
 
 
