@@ -51,6 +51,7 @@ def examine(settings: Settings, environment: Mapping[str, str]) -> list[Check]:
         _clock(),
         _localhost_names(),
         _profile(environment),
+        *_s3(settings),
         *_programs(settings),
     ]
 
@@ -181,6 +182,18 @@ def _profile(environment: Mapping[str, str]) -> Check:
     if file.stat().st_mode & 0o077:
         return Check("profile", "warn", f"{file} can be read by others", f"chmod 600 {file}")
     return Check("profile", "ok", f"local profile for {found.api_url}")
+
+
+def _s3(settings: Settings) -> Iterable[Check]:
+    """The bucket, where blocks are kept in one."""
+    if settings.block_backend != "s3":
+        return []
+    from af.storage.backends.s3 import configured
+
+    try:
+        return [Check("s3", "ok", asyncio.run(configured.describe(settings)))]
+    except Error as error:
+        return [Check("s3", "fail", error.message, error.hint)]
 
 
 def _programs(settings: Settings) -> Iterable[Check]:

@@ -68,13 +68,14 @@ class Answer(NamedTuple):
 
 
 class Bucket:
-    """Every method may be called by many tasks at once.
+    """Every method may be called by many tasks at once. ``tries``: how often a call is made while the trouble may pass.
 
     :raises BucketUnreachable, BucketRefused, StorageFull: from every method
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, tries: int = _TRIES) -> None:
         self.address = address
+        self._tries = tries
         parts = urlsplit(address.endpoint)
         default = {"http": 80, "https": 443}[parts.scheme]
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
@@ -138,7 +139,7 @@ class Bucket:
         assert not in_transaction(), "no network call inside a database transaction (STYLE.md)"
         path = sigv4.encode_path(self._root if key is None else f"{self._root}/{self.address.prefix}{key}")
         digest = await _sha256(body)
-        tries = 1 if monotonic() < self._away_until else _TRIES
+        tries = 1 if monotonic() < self._away_until else self._tries
         for attempt in range(1, tries + 1):
             try:
                 answer = await self._once(method, path, query, headers or {}, body, digest, limit)

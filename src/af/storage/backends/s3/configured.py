@@ -66,7 +66,7 @@ async def describe(settings: Settings) -> str:
     :raises InvalidSetting, StoreFailed, StorageFull: what is wrong, and what to do
     """
     address = address_of(settings)
-    bucket = Bucket(address)
+    bucket = Bucket(address, tries=1)  # the operator waits, and wants to see what stumbles
     key = f"doctor/{secrets.token_hex(8)}"
     body = key.encode()
     try:
