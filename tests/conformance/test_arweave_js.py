@@ -27,7 +27,7 @@ def clients() -> Iterator[Clients]:
 
 @pytest.fixture(scope="module")
 def wallet() -> Wallet:
-    return Wallet.generate()
+    return arweave_js.wallet()
 
 
 @pytest.mark.parametrize("size", [33, 1_070_000])

@@ -6,6 +6,7 @@ python -m tests.support.arweave_js        print the vectors that tests/conforman
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import subprocess
@@ -29,6 +30,12 @@ TAGS = [{"name": "Content-Type", "value": "text/html"}, {"name": "Größe", "val
 def packages() -> Path:
     """The folder whose ``node_modules`` has them all: one installation for the judges and for arlocal."""
     return node.npm_install(*PACKAGES, overrides=OVERRIDES, timeout_seconds=INSTALL_SECONDS)
+
+
+@functools.cache
+def wallet() -> Wallet:
+    """One for all tests of a process: making a key takes seconds."""
+    return Wallet.generate()
 
 
 def pattern(size: int) -> bytes:
@@ -63,8 +70,8 @@ def running() -> Iterator[Clients]:
 
 
 def record() -> dict[str, Any]:
-    """Vectors made by the clients alone; keys are thrown away."""
-    jwk = json.loads(Wallet.generate().to_jwk())
+    """Vectors made by the clients alone; the key is thrown away."""
+    jwk = json.loads(wallet().to_jwk())
     data = "PGgxPmhlbGxvPC9oMT4"
     with running() as clients:
         return {

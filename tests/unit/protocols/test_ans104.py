@@ -15,6 +15,7 @@ from af.protocols.ans104 import InvalidBundle, InvalidItem, ItemReader, Signing
 from af.protocols.arweave.encoding import BlobHasher, from_base64url
 from af.protocols.arweave.transactions import Tag
 from af.protocols.arweave.wallets import Wallet
+from tests.support import arweave_js
 
 RECORDED = json.loads((Path(__file__).parents[2] / "conformance" / "vectors" / "arweave.json").read_text())
 ITEMS = {kind: from_base64url(text) for kind, text in RECORDED["items"].items()}
@@ -25,7 +26,7 @@ TAGS = (Tag.of("Content-Type", "text/html"), Tag.of("Größe", "1 €"))
 
 @pytest.fixture(scope="module")
 def wallet() -> Wallet:
-    return Wallet.generate()
+    return arweave_js.wallet()
 
 
 @pytest.mark.parametrize("kind", ["arweave", "ed25519", "ethereum", "solana"])

@@ -17,6 +17,7 @@ from af.protocols.arweave.encoding import InvalidEncoding, from_base64url, to_ba
 from af.protocols.arweave.manifests import InvalidManifest, Manifest
 from af.protocols.arweave.transactions import InvalidTransaction, Tag
 from af.protocols.arweave.wallets import InvalidWallet, Wallet
+from tests.support import arweave_js
 from tests.support.arweave_js import pattern
 
 RECORDED = json.loads((Path(__file__).parents[2] / "conformance" / "vectors" / "arweave.json").read_text())
@@ -25,7 +26,7 @@ ID = "A" * 43
 
 @pytest.fixture(scope="module")
 def wallet() -> Wallet:
-    return Wallet.generate()
+    return arweave_js.wallet()
 
 
 # --- chunks ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ into it (tests/support/turbo.py)."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -36,7 +37,7 @@ SOME = cids.of(cids.RAW, b"of no consequence")
 
 @pytest.fixture(scope="module")
 def wallet() -> Wallet:
-    return Wallet.generate()
+    return arweave_js.wallet()
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +181,14 @@ async def test_a_chunk_that_fails_once_is_sent_again(settings: Settings, chain: 
         arweave = open_arweave(replace(settings, arweave_gateway=server.url), Client())
         posted = await arweave.store(source)
         assert await arweave.read(source.root, posted.ref, source.root) == blocks.data[source.root]
+
+
+async def test_two_tasks_with_the_same_content_pay_once(arweave: Arweave, chain: ArLocal, wallet: Wallet) -> None:
+    source, _ = source_of({"twice": b"twice"})
+    before, cost = chain.balance(wallet.address), await arweave.estimate(source)
+    first, second = await asyncio.gather(arweave.store(source), arweave.store(source))
+    assert first.ref == second.ref
+    assert before - chain.balance(wallet.address) == cost.amount
 
 
 async def test_a_transaction_that_no_block_takes_is_lost_and_made_anew(arweave: Arweave, chain: ArLocal) -> None:

@@ -31,7 +31,7 @@ FILES = {"index.html": b"<h1>hello</h1>", "css/a.css": b"h1 { color: teal }", "b
 
 @pytest.fixture(scope="module")
 def wallet() -> Wallet:
-    return Wallet.generate()
+    return arweave_js.wallet()
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +73,17 @@ async def stored(ctx: Context, project_id: str, files: Mapping[str, bytes | unix
 
 async def test_a_folder_opens_as_a_site(owner: Context, arweave: Arweave, chain: ArLocal) -> None:
     project = await projects.create_project(owner, "site")
-    root = await stored(owner, project.id, FILES)
+    files = FILES | {"of.txt": project.id.encode()}  # on each database another site: the same one is not paid again
+    root = await stored(owner, project.id, files)
     cost = await sites.estimate_site(owner, arweave, project.id, root)
     before = chain.balance(arweave.address)
     receipt = await sites.store_site(owner, arweave, project.id, root)
     assert before - chain.balance(arweave.address) == cost.amount
     chain.mine()
     base = receipt.url.removeprefix(chain.url)
-    assert {path: chain.ask(base + path) for path in FILES} == {path: (200, data) for path, data in FILES.items()}
+    assert {path: chain.ask(base + path) for path in files} == {path: (200, data) for path, data in files.items()}
     assert chain.ask(base) == (200, FILES["index.html"])
-    assert receipt.paths.keys() == FILES.keys()
+    assert receipt.paths.keys() == files.keys()
     tags = chain.graphql(f'{{transaction(id:"{receipt.paths["b/c/d/page"]}"){{tags{{name value}}}}}}')
     assert {"name": "Content-Type", "value": "text/html; charset=utf-8"} in tags["transaction"]["tags"]
 

@@ -115,7 +115,7 @@ class Uploads:
             case "failed":
                 return self._receipt(id, id, CopyState.FAILED, found.reason or "the upload service gave up")
             case "pending":
-                return self._receipt(id, id, CopyState.STORED, f"on its way in the bundle {found.bundle}")
+                return self._receipt(id, id, CopyState.STORED, f"on its way in a bundle {found.bundle}".rstrip())
         return self._receipt(id, id, CopyState.WAITING, "taken by the upload service, not yet in a bundle")
 
     async def _status_by_index(self, id: str) -> Receipt:
