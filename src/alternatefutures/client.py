@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from alternatefutures import operations
 from alternatefutures.errors import ApiError, NotFoundHere, UsageError
 from alternatefutures.models import Deployment, Pin, Project, SignedInSession, Site, Token, User, build, whole
+from alternatefutures.nouns import Nouns
 from alternatefutures.transport import HOURS_SECONDS, PIECE_BYTES, Transport, segment
 
 if TYPE_CHECKING:
     from alternatefutures.credentials import Credential
     from alternatefutures.deploy import DeployResult, Report, Uploaded
-    from alternatefutures.machines import Machines
     from alternatefutures.models import Collected, DeploymentDiff, ImportReceipt, LogEntry, Scrubbed, StorageStats
-    from alternatefutures.teams import Teams
 
 DEFAULT_URL = "http://localhost:8787"
 SLUG_LENGTH_MAX = 40
@@ -32,7 +31,7 @@ def slug_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:SLUG_LENGTH_MAX].strip("-")
 
 
-class Client:
+class Client(Nouns):
     """Calls to one platform. Arguments fall back to ``AF_API_URL``, ``AF_TOKEN`` and ``AF_PROJECT_ID``.
 
     ``refresh`` returns the newest token that is known; it is asked when the present one is no longer taken (say, in a
@@ -68,20 +67,6 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self.transport.close()
-
-    @property
-    def teams(self) -> Teams:
-        """Organizations, members, invitations and the audit log."""
-        from alternatefutures.teams import Teams
-
-        return Teams(self.transport)
-
-    @property
-    def machines(self) -> Machines:
-        """Service accounts and trust rules."""
-        from alternatefutures.machines import Machines
-
-        return Machines(self.transport)
 
     # Who am I, projects, tokens
 

@@ -134,6 +134,18 @@ class ConfigError(SdkError):
     explain = "A configuration file (af.json, af.toml, fleek.config.json or the credentials file) is not valid."
 
 
+class NameNotActive(SdkError):
+    """The chain does not (yet) say that the ENS name points at what it should."""
+
+    code = "name_not_active"
+    number = 9011
+    exit_code = 1
+    explain = (
+        "On the chain the ENS name does not point at the wanted content: the transaction is not sent, not mined or "
+        "refused, or the name was changed. The message has what the chain said. `af ens tx NAME` shows what to sign."
+    )
+
+
 class ApiError(SdkError):
     """The platform refused. ``kind`` is one of the closed set of error kinds, ``code`` the precise reason."""
 

@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLSchema, build_schema, parse, validate
 
-from alternatefutures import operations, operations_machines, operations_teams
+from alternatefutures import operations, operations_ens, operations_ipns, operations_machines, operations_teams
 
 SCHEMA = Path(__file__).resolve().parents[3] / "schema/schema.graphql"
-ALL = {**vars(operations), **vars(operations_teams), **vars(operations_machines)}
+ALL = {
+    **vars(operations),
+    **vars(operations_teams),
+    **vars(operations_machines),
+    **vars(operations_ens),
+    **vars(operations_ipns),
+}
 DOCUMENTS = sorted(name for name in ALL if name.isupper() and not name.startswith("_"))
 
 

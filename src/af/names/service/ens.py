@@ -40,8 +40,8 @@ PAGE_MAX = 100
 async def create_ens(
     ctx: Context, name: str, *, ipns: str | None = None, site_id: str | None = None, content: str | None = None
 ) -> EnsRecord:
-    """A record that ``name`` should point at the IPNS name ``ipns`` (its id), at the one that follows ``site_id``, or
-    at ``content`` (``ipfs://…``). Nothing is asked of the chain yet.
+    """A record that ``name`` should point at the IPNS name ``ipns`` (its id or label), at the one that follows
+    ``site_id``, or at ``content`` (``ipfs://…``). Nothing is asked of the chain yet.
 
     :raises EnsNameInvalid, EnsContentInvalid, EnsRecordTaken, TooManyEnsRecords, IpnsRecordNotFound:
     """
@@ -96,7 +96,8 @@ async def _ipns_target(ctx: Context, ipns: str | None, site_id: str | None) -> I
                 field="siteId",
             )
         ipns = following[0].id
-    found = await name_for(ctx, WRITE, None, ipns)
+    by_id = ids.is_id(ids.IPNS_RECORD, ipns)
+    found = await name_for(ctx, WRITE, None if by_id else (await projects.selected(ctx)).id, ipns)
     if site_id is not None and found.site_id != site_id:
         raise InvalidInput("That IPNS name does not follow that site.", field="ipnsRecordId")
     return found

@@ -1,0 +1,46 @@
+"""What `Client` has below it: one object for each noun, imported when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alternatefutures.ens import Ens
+    from alternatefutures.ipns import Ipns
+    from alternatefutures.machines import Machines
+    from alternatefutures.teams import Teams
+    from alternatefutures.transport import Transport
+
+
+class Nouns:
+    """A part of `Client`."""
+
+    transport: Transport
+
+    @property
+    def teams(self) -> Teams:
+        """Organizations, members, invitations and the audit log."""
+        from alternatefutures.teams import Teams
+
+        return Teams(self.transport)
+
+    @property
+    def machines(self) -> Machines:
+        """Service accounts and trust rules."""
+        from alternatefutures.machines import Machines
+
+        return Machines(self.transport)
+
+    @property
+    def ens(self) -> Ens:
+        """Names of ENS, and what they point at."""
+        from alternatefutures.ens import Ens
+
+        return Ens(self.transport)
+
+    @property
+    def ipns(self) -> Ipns:
+        """IPNS names: keys, records, publishing."""
+        from alternatefutures.ipns import Ipns
+
+        return Ipns(self.transport)
