@@ -21,6 +21,7 @@ from af.core.bell import Bell, Topic
 from af.core.clock import Clock
 from af.core.db import Database
 from af.core.ids import ProjectId, SessionId, TokenId, UserId
+from af.core.networks import network_of
 from af.core.settings import Settings
 
 Port = TypeVar("Port")
@@ -55,6 +56,11 @@ class Actor:
     user_agent: str = ""
     leaving: bool = False
     """Their account is to be deleted: they may keep it after all, or sign out, and nothing else."""
+
+    @property
+    def network(self) -> str:
+        """Whom limits per address count: `network_of` the address."""
+        return network_of(self.address)
 
 
 ANONYMOUS = Actor(ActorKind.ANONYMOUS)

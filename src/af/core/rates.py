@@ -1,4 +1,4 @@
-"""How many requests a caller may make: per user when signed in, else per network address.
+"""How many requests a caller may make: per user when signed in, else per network address (`af.core.networks`).
 
 A bucket that leaks (the generic cell rate algorithm, ITU-T I.371): a caller may use its whole minute at once and then
 gets it back evenly. One number per caller, so memory is bounded and a check costs under a microsecond; each HTTP
@@ -70,7 +70,7 @@ class Rates:
         """Count one request of the caller."""
         settings, actor = ctx.settings, ctx.actor
         if actor.kind is ActorKind.ANONYMOUS:
-            key, limit = f"address:{actor.address}", settings.rate_per_minute_anonymous
+            key, limit = f"network:{actor.network}", settings.rate_per_minute_anonymous
         else:
             key, limit = f"user:{actor.user_id}", settings.rate_per_minute
         now = ctx.now

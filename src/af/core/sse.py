@@ -40,7 +40,7 @@ def counted(ctx: Context, lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[
 
     :raises TooManyStreams: the caller, or everybody together, has too many open in this process.
     """
-    caller = ctx.actor.user_id or ctx.actor.address
+    caller = ctx.actor.user_id or ctx.actor.network
     if _open[caller] >= STREAMS_PER_CALLER_MAX or _open.total() >= STREAMS_MAX:
         raise TooManyStreams("Too many event streams are open.", retry_after_seconds=5)
     return _while_read(caller, lines)

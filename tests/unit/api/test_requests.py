@@ -136,6 +136,17 @@ async def test_requests_are_counted_per_caller_and_refused_with_the_time_to_wait
     assert (await nobody.post("/graphql", {"query": VERSION})).status == 429
 
 
+async def test_all_addresses_of_an_ipv6_network_are_one_caller(nobody: AsgiClient) -> None:
+    async def left(address: str) -> int:
+        reply = await AsgiClient(nobody.app, address=address).post("/graphql", {"query": VERSION})
+        return int(reply.headers["ratelimit-remaining"])
+
+    neighbours = ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:a:b:c:d"]
+    assert [await left(address) for address in neighbours] == [59, 58, 57]
+    assert await left("2001:db8:1:3::1") == 59
+    assert [await left(address) for address in ("::ffff:192.0.2.7", "::ffff:192.0.2.8", "192.0.2.7")] == [59, 59, 58]
+
+
 async def test_any_operation_is_answered_as_an_event_stream_when_asked(client: AsgiClient) -> None:
     reply = await client.post("/graphql", {"query": "{ me { username } }"}, accept="text/event-stream")
     assert reply.headers["content-type"].startswith("text/event-stream")

@@ -105,6 +105,15 @@ async def test_messages_to_one_address_and_requests_from_one_are_limited(platfor
         await sign_in.begin(visitor(platform), "email", {"email": "another@example.org"})
 
 
+async def test_many_ipv6_addresses_of_one_network_are_limited_as_one(platform: Platform) -> None:
+    for number in range(30):
+        ctx = visitor(platform, f"2001:db8:1:2::{number:x}")
+        await sign_in.begin(ctx, "email", {"email": f"user{number}@example.org"})
+    with pytest.raises(TooOften):
+        await sign_in.begin(visitor(platform, "2001:db8:1:2::ffff"), "email", {"email": ADA})
+    await sign_in.begin(visitor(platform, "2001:db8:1:3::1"), "email", {"email": ADA})
+
+
 @pytest.mark.parametrize(
     "address",
     [

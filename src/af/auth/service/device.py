@@ -112,7 +112,7 @@ async def start(ctx: Context, *, name: str = "", redirect_uri: str = "", code_ch
 
     :raises InvalidInput: a redirect that is no loopback address, or only one of redirect and challenge.
     """
-    await limits.take(ctx, STARTS, ctx.actor.address)
+    await limits.take(ctx, STARTS, ctx.actor.network)
     name = "".join(letter if letter.isprintable() else " " for letter in name).strip()[:NAME_LENGTH_MAX]
     if redirect_uri or code_challenge:
         _check_redirect(redirect_uri)
@@ -241,7 +241,7 @@ async def exchange(ctx: Context, code: str, code_verifier: str) -> DeviceTokens:
     :raises DeviceProofWrong: the verifier or the code does not fit; after `EXCHANGES_MAX` of these no code will.
     :raises DeviceRequestOver: unknown, collected, or its time is over.
     """
-    await limits.take(ctx, EXCHANGES, ctx.actor.address)
+    await limits.take(ctx, EXCHANGES, ctx.actor.network)
     identifier, _, _ = code.partition(".")
     challenge, request = await _find(ctx, identifier)
     async with ctx.transaction() as tx:

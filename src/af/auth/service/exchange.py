@@ -79,7 +79,7 @@ async def redeem(ctx: Context, code: str, code_verifier: str = "") -> SignedIn:
     :raises ChallengeOver: unknown, used or too late. :raises WrongProof: the verifier does not fit the challenge, is
         missing, or there was no challenge (RFC 9700 §4.8.2: no downgrade).
     """
-    await limits.take(ctx, EXCHANGES, ctx.actor.address)
+    await limits.take(ctx, EXCHANGES, ctx.actor.network)
     challenge, secret = await challenges.take(ctx, CODE, flow=None, lookup=_shaped(code, "code"), bound=False)
     asked = str(secret["challenge"])
     fits = pkce.fits(asked, code_verifier) if asked else not code_verifier

@@ -137,7 +137,7 @@ async def exchange_token(ctx: Context, subject_token: str) -> CreatedToken:
     :raises SubjectTokenRefused: not a token of an issuer that a rule trusts, not valid, or fitting no rule. The text
         does not tell which rules there are.
     """
-    await limits.take(ctx, EXCHANGES, ctx.actor.address)
+    await limits.take(ctx, EXCHANGES, ctx.actor.network)
     issuer = _issuer_of(subject_token)
     async with ctx.reading() as connection:
         candidates = await store.trust.by_issuer(connection, issuer, limit=RULES_PER_ISSUER_MAX) if issuer else []

@@ -69,7 +69,7 @@ async def begin(
         user = await person(ctx)
     opening = await backend.begin(await _asked(ctx, claim, purpose, user))
     by_address = QUIET_BY_ADDRESS if opening.message is None else BY_ADDRESS
-    await limits.take(ctx, by_address, f"{method}:{ctx.actor.address}")
+    await limits.take(ctx, by_address, f"{method}:{ctx.actor.network}")
     if opening.message is not None:
         outbox.require_channel(ctx, opening.message.channel)
         await limits.take(ctx, BY_SUBJECT, f"{method}:{opening.subject}")
@@ -110,7 +110,7 @@ async def finish(
     :raises MethodTaken, AccountExists: it is right, and belongs to another account.
     """
     backend = _backend(ctx, method)
-    await limits.take(ctx, ANSWERS_BY_ADDRESS, f"{method}:{ctx.actor.address}")
+    await limits.take(ctx, ANSWERS_BY_ADDRESS, f"{method}:{ctx.actor.network}")
     challenge, secret = await challenges.take(ctx, method, flow=flow, lookup=lookup, bound=backend.bound)
     if purpose not in (None, challenge.purpose):
         raise ChallengeOver("This was begun for something else.", hint="Begin again.")
