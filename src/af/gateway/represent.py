@@ -6,14 +6,14 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from af.gateway import conditions, encodings, files, media
+from af.gateway import conditions, encodings, files
 from af.gateway.encodings import Compressor
 from af.gateway.errors import PreconditionFailed
 from af.gateway.replies import ENTITY_HEADERS, KEPT_BODY_BYTES_MAX, Header, Keep, Reply, Responses
 from af.gateway.requests import Path, Request, disposition
 from af.gateway.tree import File, Found, Tree
 from af.protocols import headers as header_rules
-from af.protocols import redirects
+from af.protocols import media, redirects
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 

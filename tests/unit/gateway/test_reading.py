@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from af.core.errors import Error
-from af.gateway import conditions, encodings, media
+from af.gateway import conditions, encodings
 from af.gateway.addresses import Addresses, Kind
 from af.gateway.cache import ByteLru
 from af.gateway.requests import parse_path
+from af.protocols import media
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 LOCAL = Addresses(domain="localhost", sites_domain="localhost")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from af.gateway import media
+from af.protocols import media
 
 
 @pytest.mark.parametrize(
