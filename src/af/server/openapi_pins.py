@@ -39,7 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (
             ("cid", "Up to 10 CIDs, with commas."),
             ("name", "Of the pin."),
             ("match", "How the name is compared: exact (default), iexact, partial or ipartial."),
-            ("status", "queued, pinning, pinned (default), failed, with commas."),
+            ("status", "queued, pinning, pinned, failed, with commas. By default pinned; with name all but failed."),
             ("before", "Created before this time."),
             ("after", "Created after this time."),
             ("limit", "1 to 1000; 10 by default."),

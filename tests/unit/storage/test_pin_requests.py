@@ -339,6 +339,13 @@ async def test_lists_are_paged_by_time_and_counted_whole(call: Caller, three: li
     assert (reply["count"], len(reply["results"])) == (2, 1)
 
 
+async def test_a_name_finds_what_is_not_pinned_yet_and_other_filters_do_not(call: Caller, site: Content) -> None:
+    await ask(call, site, name="waits", meta={"a": "b"})
+    assert await listed(call, name="waits") == ["waits"]
+    assert await listed(call) == await listed(call, cid=cids.to_text(site.root)) == []
+    assert await listed(call, meta='{"a": "b"}') == await listed(call, name="waits", status="pinned") == []
+
+
 async def test_a_cid_is_found_in_either_version(call: Caller, system: Context) -> None:
     data = b"\x0a\x02\x08\x01"
     root = cids.of(cids.DAG_PB, data)
