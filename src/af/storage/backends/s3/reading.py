@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from af.core.batch import Batch
@@ -190,7 +191,12 @@ class Reader:
         data = await self._bucket.get(objects.key_of(at.object), start=at.offset, end=end, limit=limit)
         if data is None:
             return None
-        return await asyncio.to_thread(self._keep, cid, at.length, data)
+        found = await asyncio.to_thread(self._keep, cid, at.length, data)
+        with suppress(Unavailable):  # the neighbours' rows in one query, too: they are asked for next
+            self.learn((await self._index.blocks.locate(found)).items())
+        for neighbour, block in found.items():
+            self._remember(neighbour, block)
+        return found
 
     def _keep(self, cid: CID, length: int, data: bytes) -> dict[CID, bytes]:
         found: dict[CID, bytes] = {}
