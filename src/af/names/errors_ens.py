@@ -108,6 +108,15 @@ class EnsKeyMissing(Unavailable):
     )
 
 
+class EnsBusy(Conflict):
+    """Two transactions of ours wanted the same number."""
+
+    code = "ens_busy"
+    number = 3162
+    retryable = True
+    explain = "Another transaction of the platform's account was sent at the same moment. Nothing was sent; try again."
+
+
 class EnsFeeTooHigh(Unavailable):
     """Gas costs more than the operator allows."""
 

@@ -56,6 +56,11 @@ class EnsRecord:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def offer(self) -> tuple[int, int] | None:
+        """(most, tip) that our waiting transaction offers for a unit of gas; `None` when none waits."""
+        return None if self.max_fee is None or self.tip is None else (self.max_fee, self.tip)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsignedTransaction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -95,6 +96,11 @@ def read_address(text: str) -> Address:
         return ethereum.parse_address(text)
     except InvalidAddress as error:
         raise InvalidInput(str(error), field="from") from None
+
+
+def next_nonce(pending: int, ours: Collection[int]) -> int:
+    """The first number that is free: ``pending`` is what the node says, ``ours`` are those it may not know yet."""
+    return next(number for number in range(pending, pending + len(ours) + 1) if number not in ours)
 
 
 def fees(base: int, tip: int, *, replaced: tuple[int, int] | None, limit_gwei: int) -> tuple[int, int]:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy.exc import IntegrityError
-
 from af import projects
 from af.core import ids
 from af.core.context import SYSTEM, ActorKind, Context
-from af.core.errors import Conflict, Error, Forbidden
+from af.core.errors import Error, Forbidden
 from af.core.ids import EnsRecordId
 from af.names import rules_ens as rules
 from af.names import store
@@ -33,7 +31,7 @@ async def send_ens(ctx: Context, named: str) -> EnsRecord:
     """Sign with ``AF_ENS_PRIVATE_KEY`` and send; once more while it waits, with a higher fee, in its place. For whoever
     runs the platform: the key is theirs. Returns the record, PENDING.
 
-    :raises EnsKeyMissing: :raises EnsRefused: by the contract or the node. :raises EnsFeeTooHigh:
+    :raises EnsKeyMissing: :raises EnsRefused: by the contract or the node. :raises EnsFeeTooHigh: :raises EnsBusy:
     """
     await projects.authorize_operator(ctx)
     by_id = ids.is_id(ids.ENS_RECORD, named)  # of any project: the operator, who pays, need not be in it
@@ -49,41 +47,39 @@ async def send_ens(ctx: Context, named: str) -> EnsRecord:
     chain = (await opened(ctx)).chain
     base, suggested = await chain.fees()
     next_nonce = await chain.nonce(account)
-    try:
-        async with ctx.transaction() as tx:
-            newest = await _locked(ctx, record.id)
-            waiting = (newest.max_fee, newest.tip) if newest.max_fee is not None and newest.tip is not None else None
-            most, tip = rules.fees(base, suggested, replaced=waiting, limit_gwei=ctx.settings.ens_fee_gwei_max)
-            last = await store.ens.last_nonce(tx, prepared.sender)
-            fresh = next_nonce if last is None else max(next_nonce, last + 1)
-            nonce = fresh if newest.nonce is None else newest.nonce
-            signed = Transaction(
-                chain_id=prepared.chain_id,
-                nonce=nonce,
-                max_priority_fee=tip,
-                max_fee=most,
-                gas=int(prepared.gas * rules.GAS_SURPLUS),
-                to=ethereum.parse_address(prepared.to),
-                data=bytes.fromhex(prepared.data[2:]),
-            ).signed(key)
-            sent = replace(
-                newest,
-                status=EnsStatus.PENDING,
-                reason="The transaction is not mined yet.",
-                transaction="0x" + ethereum_transactions.hash_of(signed).hex(),
-                sender=prepared.sender,
-                nonce=nonce,
-                max_fee=most,
-                tip=tip,
-                signed=signed,
-                checked_at=ctx.now,
-                updated_at=ctx.now,
-            )
-            await store.ens.update(tx, sent)
-            after = {"transaction": sent.transaction, "content": sent.content}
-            await projects.audit(ctx, "ens.send", sent.project_id, sent.id, None, after)
-    except IntegrityError as error:
-        raise Conflict("Another transaction was sent at the same moment. Try again.", detail=str(error)) from None
+    async with ctx.transaction() as tx:
+        newest = await _locked(ctx, record.id)
+        replaced = newest.offer if newest.sender == prepared.sender else None
+        most, tip = rules.fees(base, suggested, replaced=replaced, limit_gwei=ctx.settings.ens_fee_gwei_max)
+        if replaced is None or newest.nonce is None:
+            nonce = rules.next_nonce(next_nonce, await store.ens.nonces(tx, prepared.sender))
+        else:
+            nonce = newest.nonce
+        signed = Transaction(
+            chain_id=prepared.chain_id,
+            nonce=nonce,
+            max_priority_fee=tip,
+            max_fee=most,
+            gas=int(prepared.gas * rules.GAS_SURPLUS),
+            to=ethereum.parse_address(prepared.to),
+            data=bytes.fromhex(prepared.data[2:]),
+        ).signed(key)
+        sent = replace(
+            newest,
+            status=EnsStatus.PENDING,
+            reason="The transaction is not mined yet.",
+            transaction="0x" + ethereum_transactions.hash_of(signed).hex(),
+            sender=prepared.sender,
+            nonce=nonce,
+            max_fee=most,
+            tip=tip,
+            signed=signed,
+            checked_at=ctx.now,
+            updated_at=ctx.now,
+        )
+        await store.ens.update(tx, sent)
+        after = {"transaction": sent.transaction, "content": sent.content}
+        await projects.audit(ctx, "ens.send", sent.project_id, sent.id, None, after)
     await _hand_over(ctx, sent)
     return sent
 

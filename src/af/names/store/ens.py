@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.core.db import Timestamp, metadata
 from af.core.ids import EnsRecordId, IpnsRecordId, ProjectId, SiteId
-from af.names.errors_ens import EnsRecordTaken
+from af.names.errors_ens import EnsBusy, EnsRecordTaken
 from af.names.models_ens import EnsRecord, EnsStatus
 
 ens_records = sa.Table(
@@ -58,7 +58,11 @@ async def insert(connection: AsyncConnection, record: EnsRecord) -> None:
 
 
 async def update(connection: AsyncConnection, record: EnsRecord) -> None:
-    await connection.execute(sa.update(ens_records).where(ens_records.c.id == record.id).values(_values(record)))
+    """:raises EnsBusy: another transaction of the same sender has this number."""
+    try:
+        await connection.execute(sa.update(ens_records).where(ens_records.c.id == record.id).values(_values(record)))
+    except IntegrityError as error:
+        raise EnsBusy("Another transaction was sent at the same moment.", hint="Try again.") from error
 
 
 async def delete(connection: AsyncConnection, record_id: EnsRecordId) -> None:
@@ -103,11 +107,10 @@ async def count(connection: AsyncConnection, project_id: str) -> int:
     return (await connection.execute(query)).scalar_one()
 
 
-async def last_nonce(connection: AsyncConnection, sender: str) -> int | None:
-    """The highest number of a transaction of ours that is not mined yet."""
-    query = sa.select(sa.func.max(ens_records.c.nonce)).where(ens_records.c.sender == sender)
-    found: int | None = (await connection.execute(query)).scalar_one()
-    return found
+async def nonces(connection: AsyncConnection, sender: str) -> set[int]:
+    """The numbers of the transactions of ours that are not mined yet."""
+    rows = await connection.execute(sa.select(ens_records.c.nonce).where(ens_records.c.sender == sender))
+    return {row.nonce for row in rows}
 
 
 async def to_check(
