@@ -45,6 +45,12 @@ class Error(Exception):
         """The name that users quote, ``AF1002``."""
         return f"AF{self.number}"
 
+    def headers(self) -> dict[str, str]:
+        """What an HTTP answer with this error says beside its body: when to come back (RFC 9110 §10.2.3)."""
+        if self.retry_after_seconds is None:
+            return {}
+        return {"Retry-After": str(max(1, round(self.retry_after_seconds)))}
+
 
 class InvalidInput(Error):
     """The caller sent something wrong; ``field`` names it when there is one."""

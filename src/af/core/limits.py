@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from af.core import rates
 from af.core.context import Context
 from af.core.db import Timestamp, metadata
 from af.core.errors import RateLimited
@@ -47,19 +48,19 @@ class TooOften(RateLimited):
         "Retry-After. The limits of signing in are listed in docs/guides/access.md."
     )
 
-    def __init__(self, limit: Limit, retry_after: timedelta) -> None:
+    def __init__(self, limit: Limit, retry_after: timedelta, now: datetime) -> None:
         seconds = max(1, math.ceil(retry_after.total_seconds()))
         wait = f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
         super().__init__(
             f"Too many attempts ({limit.name}).", hint=f"Try again in {wait}.", retry_after_seconds=seconds
         )
         self.limit = limit
+        self.reset_seconds = (retry_after + limit.period - limit.period / limit.count).total_seconds()
+        """Until the whole count is there again."""
+        self.now = now
 
     def headers(self) -> dict[str, str]:
-        """``RateLimit-*`` (draft-ietf-httpapi-ratelimit-headers-03) and the original's ``X-RateLimit-*``."""
-        reset = str(math.ceil(self.retry_after_seconds or 1))
-        shown = {"Limit": str(self.limit.count), "Remaining": "0", "Reset": reset}
-        return {f"{family}-{name}": value for family in ("RateLimit", "X-RateLimit") for name, value in shown.items()}
+        return {**super().headers(), **rates.headers(self.limit.count, 0, self.reset_seconds, self.now)}
 
 
 async def take(ctx: Context, limit: Limit, key: str) -> None:
@@ -83,7 +84,7 @@ async def take(ctx: Context, limit: Limit, key: str) -> None:
         if over <= timedelta(milliseconds=1):
             await tx.execute(sa.update(rate_limits).where(rate_limits.c.key == hashed).values(drained_at=after))
     if over > timedelta(milliseconds=1):
-        raise TooOften(limit, over)
+        raise TooOften(limit, over, now)
 
 
 async def prune(ctx: Context) -> int:

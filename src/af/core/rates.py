@@ -26,6 +26,20 @@ class TooManyRequests(RateLimited):
     explain = "More requests than AF_RATE_PER_MINUTE (or AF_RATE_PER_MINUTE_ANONYMOUS) allows. See Retry-After."
 
 
+def headers(limit: int, remaining: int, reset_seconds: float, now: datetime) -> dict[str, str]:
+    """Both families: ``RateLimit-*`` (draft-ietf-httpapi-ratelimit-headers-03) and the original's ``X-``."""
+    reset = math.ceil(reset_seconds)
+    moment = now + timedelta(seconds=reset)
+    return {
+        "RateLimit-Limit": str(limit),
+        "RateLimit-Remaining": str(remaining),
+        "RateLimit-Reset": str(reset),
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": str(remaining),
+        "X-RateLimit-Reset": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``allowed``, and the numbers that the response's headers show."""
@@ -44,17 +58,8 @@ class Verdict:
             raise TooManyRequests(f"More than {self.limit} requests a minute.", retry_after_seconds=wait)
 
     def headers(self) -> dict[str, str]:
-        """Both families: ``RateLimit-*`` (draft-ietf-httpapi-ratelimit-headers-03) and the original's ``X-``."""
-        reset = math.ceil(self.reset_seconds)
-        moment = self.now + timedelta(seconds=reset)
-        shown = {
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.remaining),
-            "RateLimit-Reset": str(reset),
-            "X-RateLimit-Limit": str(self.limit),
-            "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Reset": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        }
+        """Those of every answer, and of a refusal when to come back."""
+        shown = headers(self.limit, self.remaining, self.reset_seconds, self.now)
         if not self.allowed:
             shown["Retry-After"] = str(max(1, math.ceil(self.retry_after_seconds)))
         return shown

@@ -132,9 +132,7 @@ def problem(error: Error, request_id: str) -> Response:
         document["hint"] = error.hint
     if error.field:
         document["field"] = error.field
-    headers = {}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    headers = error.headers()
     if isinstance(error, MethodRefused):
         headers["Allow"] = error.allow
     if error.http_status == 401:
@@ -210,7 +208,10 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 metrics.answered(scope["method"], status, monotonic() - started)
-                MutableHeaders(scope=message).update({"X-Request-Id": request_id, **shown_rate})
+                answered = MutableHeaders(scope=message)
+                answered["X-Request-Id"] = request_id
+                if "RateLimit-Limit" not in answered:  # a refusal shows the limit that refused
+                    answered.update(shown_rate)
             await send(message)
 
         try:

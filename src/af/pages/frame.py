@@ -100,17 +100,18 @@ def page(shown: Page, *, signed_in: bool = True) -> Callable[[Request], Awaitabl
     return endpoint
 
 
-def render(visit: Visit, template: str, *, status: int = 200, **values: Any) -> Response:
+def render(visit: Visit, template: str, *, status: int = 200, problem: Error | None = None, **values: Any) -> Response:
     """The page of ``template``; every template sees ``user``, ``path``, ``now`` ``problem`` (an `Error` or None)."""
     known = {
         "user": visit.user,
         "path": visit.path,
         "now": visit.ctx.now,
-        "problem": None,
+        "problem": problem,
         "request_id": visit.ctx.request_id,
     }
     text = _templates().get_template(template).render({**known, **values})
-    return Response(text, status, _HEADERS, media_type="text/html; charset=utf-8")
+    headers = _HEADERS if problem is None else {**_HEADERS, **problem.headers()}
+    return Response(text, status, headers, media_type="text/html; charset=utf-8")
 
 
 def go(address: str, **query: str) -> RedirectResponse:
@@ -134,10 +135,7 @@ def failure(visit: Visit, error: Error) -> Response:
         return go("/login", return_to=visit.path, again="1")
     if isinstance(error, AccountLeaving) and visit.path != LEAVING:
         return go(LEAVING)
-    response = render(visit, "failure.html", status=error.http_status, problem=error)
-    if error.retry_after_seconds is not None:
-        response.headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
-    return response
+    return render(visit, "failure.html", status=error.http_status, problem=error)
 
 
 async def _form(request: Request) -> dict[str, list[str]]:

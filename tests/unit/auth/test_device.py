@@ -294,9 +294,15 @@ async def test_the_database_holds_no_token_of_a_device(
         assert secret not in text
 
 
-async def test_starting_is_limited_by_address(client: AsgiClient) -> None:
-    statuses = [(await client.post("/auth/cli/start", {})).status for _ in range(device.STARTS.count + 1)]
-    assert statuses[-1] == 429
-    assert set(statuses[:-1]) == {200}
+async def test_starting_is_limited_by_address(ada: Context, client: AsgiClient) -> None:
+    replies = [await client.post("/auth/cli/start", {}) for _ in range(device.STARTS.count + 1)]
+    assert [reply.status for reply in replies] == [200] * device.STARTS.count + [429]
+    of_all, refused = replies[0].headers, replies[-1].headers
+    assert of_all["ratelimit-limit"] == str(ada.settings.rate_per_minute_anonymous), (
+        "what is not refused shows the limit of all requests"
+    )
+    assert refused["ratelimit-limit"] == refused["x-ratelimit-limit"] == str(device.STARTS.count)
+    assert refused["ratelimit-remaining"] == "0"
+    assert 1 <= int(refused["retry-after"]) <= int(refused["ratelimit-reset"])
     elsewhere = AsgiClient(client.app, address="203.0.113.9")
     assert (await elsewhere.post("/auth/cli/start", {})).status == 200

@@ -39,7 +39,15 @@ async def test_the_count_can_be_used_at_once_and_comes_back_evenly(ctx: Context,
         await limits.take(ctx, FIVE, "ada")
     with pytest.raises(TooOften) as refused:
         await limits.take(ctx, FIVE, "ada")
-    assert refused.value.retry_after_seconds == 60
+    assert refused.value.headers() == {
+        "Retry-After": "60",
+        "RateLimit-Limit": "5",
+        "RateLimit-Remaining": "0",
+        "RateLimit-Reset": "300",
+        "X-RateLimit-Limit": "5",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": f"{platforms.START + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}",
+    }
     clock.advance(timedelta(seconds=60))
     await limits.take(ctx, FIVE, "ada")
     with pytest.raises(TooOften):

@@ -153,3 +153,11 @@ async def test_what_went_wrong_at_a_provider_is_said_in_our_words(visitor: Visit
     assert 'role="alert"' in reply.text
     reply = await visitor.open("/login?error=Call+0800-EVIL")
     assert "EVIL" not in reply.text
+
+
+async def test_a_refused_message_says_when_to_come_back(visitor: Visitor) -> None:
+    replies = [await visitor.post("/login", method="email", email="ada@example.org") for _ in range(6)]
+    headers = replies[-1].headers
+    assert (replies[-1].status, headers["ratelimit-limit"], headers["ratelimit-remaining"]) == (429, "5", "0")
+    assert int(headers["retry-after"]) >= 1
+    assert headers["cache-control"] == "no-store"
