@@ -146,6 +146,18 @@ class NameNotActive(SdkError):
     )
 
 
+class PinFailed(SdkError):
+    """Content that was asked for did not come, or not yet."""
+
+    code = "pin_failed"
+    number = 9012
+    exit_code = 1
+    explain = (
+        "The platform could not fetch the content of a pin request, or has not yet. The cause says what each source "
+        "answered; `af pins get REQUEST` shows it again. Name a gateway that has it: `af pins add CID --origin URL`."
+    )
+
+
 class ApiError(SdkError):
     """The platform refused. ``kind`` is one of the closed set of error kinds, ``code`` the precise reason."""
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from alternatefutures.ens import Ens
     from alternatefutures.ipns import Ipns
     from alternatefutures.machines import Machines
+    from alternatefutures.pins import PinRequests
     from alternatefutures.teams import Teams
     from alternatefutures.transport import Transport
 
@@ -44,3 +45,10 @@ class Nouns:
         from alternatefutures.ipns import Ipns
 
         return Ipns(self.transport)
+
+    @property
+    def pin_requests(self) -> PinRequests:
+        """Content to be fetched from elsewhere and kept."""
+        from alternatefutures.pins import PinRequests
+
+        return PinRequests(self.transport)

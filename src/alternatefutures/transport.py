@@ -297,14 +297,25 @@ def _problem(reply: Reply) -> dict[str, Any]:
         document = None
     if isinstance(document, dict) and document.get("errors"):
         return _graphql_problem(document["errors"])
+    kind = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 413: "too_large", 429: "rate_limited"}
+    if isinstance(document, dict) and isinstance(document.get("error"), dict):
+        return _pinning_problem(document["error"], kind, reply.status)
     if not isinstance(document, dict) or "title" not in document:
-        kind = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 413: "too_large", 429: "rate_limited"}
         return {
             "message": f"The address answered with HTTP {reply.status}.",
             "kind": kind.get(reply.status, "upstream" if reply.status >= 500 else "invalid_input"),
             "hint": NOT_OURS,
         }
     return document | {"message": document.get("detail"), "kind": document["title"]}
+
+
+def _pinning_problem(error: dict[str, Any], kinds: dict[int, str], status: int) -> dict[str, Any]:
+    """A refusal as the Pinning Service API writes it: 409 stands for a quota there."""
+    reason = str(error.get("reason") or "")
+    kind = kinds.get(status, "upstream" if status >= 500 else "invalid_input")
+    if status == 409:
+        kind = "quota_exceeded" if reason == "INSUFFICIENT_FUNDS" else "conflict"
+    return error | {"message": error.get("details") or reason, "kind": kind}
 
 
 def _graphql_problem(errors: Any) -> dict[str, Any]:

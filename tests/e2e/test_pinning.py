@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from af.protocols.ipfs import cid as cids
-from tests.e2e.platform import Running, running
+from tests.e2e.platform import AF, Running, running
 from tests.support import kubo, node
 from tests.support.kubo import KuboDaemon
 from tests.support.processes import wait_until
@@ -176,3 +176,26 @@ def test_the_published_compliance_suite_passes(pins: Pins, tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr[-3000:]  # also when a check fails, so:
     assert "Summary (5/5 successful)" in done.stdout, done.stdout[-6000:]
+
+
+def test_the_command_line_asks_waits_lists_and_forgets(pins: Pins, origin: KuboDaemon, tmp_path: Path) -> None:
+    def af(*arguments: str, code: int = 0) -> Any:
+        command = [AF, "pins", *arguments, "--json"]
+        done = subprocess.run(command, env=pins.platform.environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    cid = folder_in(origin, tmp_path / "site", size_bytes=1000)
+    made = af("add", cid, "--name", "by af", "--origin", origin.gateway_url, "--meta", "app=x", "--wait")
+    assert (made["status"], made["pin"]["meta"]) == ("pinned", {"app": "x"})
+    assert af("wait", made["requestid"])["status"] == "pinned"
+    assert af("get", made["requestid"])["pin"]["name"] == "by af"
+    assert [each["requestid"] for each in af("list", "--name", "BY AF")["data"]] == [made["requestid"]]
+    assert af("list", "--name", "by af", "--status", "failed")["data"] == []
+    assert af("rm", made["requestid"]) == {"requestid": made["requestid"], "deleted": True}
+    assert af("get", made["requestid"], code=5)["error"]["reference"] == "AF3040"
+    nobodys = cids.to_text(cids.of(cids.RAW, os.urandom(32)))
+    failed = af("add", nobodys, "--wait", code=1)
+    assert failed["error"]["code"] == "pin_failed"
+    assert nobodys in failed["error"]["cause"]
+    assert af("add", "not-a-cid", code=2)["error"]["reference"] == "AF3014"

@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "open": ("Sites", "af.cli.deploy:open_site", "Open a site in the browser."),
     "sites": ("Sites", "af.cli.sites:sites", "List, create, rename and delete sites."),
     "storage": ("Content", "af.cli.storage:storage", "Store and fetch content by CID."),
+    "pins": ("Content", "af.cli.pins:pins", "Have content fetched by CID from the network, and kept."),
     "ens": ("Content", "af.cli.ens:ens", "ENS names that point at sites."),
     "ipns": ("Content", "af.cli.ipns:ipns", "Names that lead to changing content: keys, records, publishing."),
     "login": ("Account", "af.cli.login:login", "Sign in: by a browser, e-mail, token or pipeline."),

@@ -86,13 +86,15 @@ async def delete_pin(request: Request) -> Response:
 
 
 def failure(error: Error, request_id: str) -> Response:
-    """An error as the specification's `Failure`. Status 409 stands for quotas there."""
+    """An error as the specification's `Failure`, and beside it what our own errors tell. Status 409 stands for quotas
+    there."""
     status = 409 if error.kind == "quota_exceeded" else error.http_status
     reason = "INTERNAL_SERVER_ERROR" if status >= 500 else _REASONS.get(error.kind, error.code.upper())
-    details = " ".join(filter(None, (error.message, error.hint, f"({error.reference}, request {request_id})")))
+    told = {"reason": reason, "details": " ".join(filter(None, (error.message, error.hint)))}
+    told |= {"code": error.code, "reference": error.reference, "requestId": request_id}
     standard = web.problem(error, request_id).headers
     headers = {name: standard[name] for name in _HEADERS if name in standard}
-    return web.json_response({"error": {"reason": reason, "details": details}}, status, headers)
+    return web.json_response({"error": told}, status, headers)
 
 
 async def _selected(request: Request) -> tuple[Context, str]:
