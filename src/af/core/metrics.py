@@ -30,10 +30,17 @@ CATALOGUE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "af_graphql_operations_total": ("counter", "GraphQL operations.", ("kind", "outcome")),
     "af_storage_received_bytes_total": ("counter", "Block bytes received in uploads.", ()),
     "af_storage_blocks_total": ("counter", "Blocks received in uploads, by whether they were new.", ("new",)),
+    "af_storage_s3_reads_total": ("counter", "Blocks read with the S3 store, by where they were.", ("source",)),
+    "af_storage_s3_calls_total": ("counter", "Calls to the S3 server: ok, retried, failed.", ("method", "outcome")),
     "af_storage_kubo_copies_total": (
         "counter",
         "Public roots in the Kubo node, by what became of them: pinned, announced, unpinned, failed.",
         ("outcome",),
+    ),
+    "af_replication_steps_total": (
+        "counter",
+        "Steps of copies at other providers: store, poll, prove, failed.",
+        ("provider", "step"),
     ),
     "af_sites_deployments_total": ("counter", "Deployments that reached a final state.", ("status",)),
     "af_messages_total": (

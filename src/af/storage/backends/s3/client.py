@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 import structlog
 
+from af.core import metrics
 from af.core.clock import SystemClock, monotonic
 from af.core.context import in_transaction
 from af.protocols import sigv4
@@ -33,8 +34,9 @@ _TRIES = 4
 _BACKOFF_SECONDS = 0.2  # before the second try; three times as long before each next
 _AWAY_SECONDS = 2.0  # how long a server that did not answer gets single tries, so that callers do not pile up
 _CONNECT_SECONDS = 5.0
-_IDLE_SECONDS = 30.0
+_IDLE_SECONDS = 15.0
 _CALL_SECONDS = 120.0
+_SLOW_TRIES = 2  # of calls that ran into a timeout: who waits has waited long
 _PIECE_BYTES = 1 << 18
 _LIST_BYTES = 4 << 20
 _ERROR_BYTES = 64 << 10
@@ -144,17 +146,22 @@ class Bucket:
             try:
                 answer = await self._once(method, path, query, headers or {}, body, digest, limit)
             except BucketUnreachable as error:
-                if attempt == tries:
+                slow = isinstance(error.__cause__, TimeoutError)
+                if attempt == (min(tries, _SLOW_TRIES) if slow else tries):
                     self._away_until = monotonic() + _AWAY_SECONDS
+                    _count(method, "failed")
                     raise
                 reason = error.detail
             else:
                 self._away_until = 0.0
                 if answer.status in takes and not (answer.status == 404 and b"NoSuchBucket" in answer.body):
+                    _count(method, "ok")
                     return answer
                 if attempt == tries or not is_passing(answer.status, answer.body):
+                    _count(method, "failed")
                     raise refusal(self.address, method, key, answer.status, answer.body)
                 reason = str(answer.status)
+            _count(method, "retried")
             _log.info("S3 call is tried again", method=method, key=key, attempt=attempt, reason=reason)
             await asyncio.sleep(_BACKOFF_SECONDS * 3 ** (attempt - 1) * (0.5 + secrets.randbelow(1000) / 1000))
         raise AssertionError("the last try returns or raises")
@@ -210,6 +217,10 @@ class Bucket:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def _count(method: str, outcome: str) -> None:
+    metrics.counter("af_storage_s3_calls_total").labels(method, outcome).inc()
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

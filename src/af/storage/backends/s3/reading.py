@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from af.core import metrics
 from af.core.batch import Batch
 from af.core.clock import monotonic
 from af.core.errors import Unavailable
@@ -74,12 +75,13 @@ class Reader:
         if cids.is_identity(cid):
             return cids.digest(cid)
         at = await self._locate(cid, public_only)
-        data = self._recall(cid)
+        data, source = self._recall(cid), "memory"
         if data is None:
-            data = await asyncio.to_thread(self._disk.get, cid)
+            data, source = await asyncio.to_thread(self._disk.get, cid), "disk"
             if data is None:
-                data = await self._fetch(cid, at, public_only)
+                data, source = await self._fetch(cid, at, public_only), "bucket"
             self._remember(cid, data)
+        metrics.counter("af_storage_s3_reads_total").labels(source).inc()
         return data
 
     async def close(self) -> None:
