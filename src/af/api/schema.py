@@ -18,11 +18,12 @@ from af.api.errors import SchemaOutOfDate
 from af.auth import graphql as auth
 from af.names import graphql as names
 from af.projects import graphql as projects
+from af.replication import graphql as replication
 from af.sites import graphql as sites
 from af.storage import graphql as storage
 
 SCHEMA_FILE = "schema/schema.graphql"
-_DOMAINS: tuple[Any, ...] = (auth, projects, storage, names, sites)
+_DOMAINS: tuple[Any, ...] = (auth, projects, storage, names, replication, sites)
 """Each has ``type_defs: str`` and ``bindables: list``. Add a domain here."""
 
 _query = QueryType()

@@ -4,6 +4,8 @@ into a value, or says by `ValueError` what it must be."""
 from __future__ import annotations
 
 import ipaddress
+import json
+import re
 from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 Parse = Callable[[str], Any]
+_SERVICE_KEYS = frozenset({"name", "endpoint", "token", "gateway"})
+_SERVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 def integer(low: int, high: int) -> Parse:
@@ -150,6 +154,27 @@ def peer_addresses(text: str) -> dict[str, list[str]]:
 
 def peers(text: str) -> str:
     peer_addresses(text)
+    return text
+
+
+def pinning_services(text: str) -> str:
+    """A JSON list of services with a name, endpoint and token each."""
+    listed = json.loads(text) if text else []
+    if not isinstance(listed, list):
+        raise ValueError("must be a JSON list of services")
+    names = []
+    for service in listed:
+        if not isinstance(service, dict) or not {"name", "endpoint", "token"} <= service.keys() <= _SERVICE_KEYS:
+            raise ValueError("must be a JSON list of {name, endpoint, token, gateway?}")
+        if not all(isinstance(value, str) for value in service.values()) or not _SERVICE_NAME.fullmatch(
+            service["name"]
+        ):
+            raise ValueError("services have names of letters, digits and hyphens; all values are text")
+        http_url(service["endpoint"])
+        http_url(service.get("gateway", ""))
+        names.append(service["name"])
+    if len(set(names)) != len(names):
+        raise ValueError("two services have one name")
     return text
 
 

@@ -141,3 +141,30 @@ class NetworkSettings:
         "Name servers asked for DNSLinks: IP addresses with commas; empty means the system's, off asks nobody.",
         kinds.dns_resolvers,
     )
+
+    # Copies at pinning services
+    pinning_services: str = setting(
+        "",
+        "AF_PINNING_SERVICES",
+        "Services that speak the Pinning Service API, where copies may be kept: JSON "
+        '[{"name", "endpoint", "token", "gateway"?}, …]. A copy is proved by reading it from the gateway.',
+        kinds.pinning_services,
+        secret=True,
+    )
+    pinata_jwt: str = setting("", "AF_PINATA_JWT", "API key (JWT) of Pinata.", secret=True)
+    pinata_upload_url: str = setting(
+        "https://uploads.pinata.cloud", "AF_PINATA_UPLOAD_URL", "Where Pinata takes content.", kinds.http_url
+    )
+    pinata_api_url: str = setting(
+        "https://api.pinata.cloud", "AF_PINATA_API_URL", "Where Pinata is asked.", kinds.http_url
+    )
+    pinata_gateway: str = setting(
+        "https://gateway.pinata.cloud", "AF_PINATA_GATEWAY", "Where copies at Pinata are read back.", kinds.http_url
+    )
+    filebase_token: str = setting("", "AF_FILEBASE_TOKEN", "IPFS RPC token of a Filebase bucket.", secret=True)
+    filebase_rpc_url: str = setting(
+        "https://rpc.filebase.io", "AF_FILEBASE_RPC_URL", "Filebase's IPFS RPC.", kinds.http_url
+    )
+    filebase_gateway: str = setting(
+        "https://ipfs.filebase.io", "AF_FILEBASE_GATEWAY", "Where copies at Filebase are read back.", kinds.http_url
+    )

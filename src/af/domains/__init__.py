@@ -8,7 +8,7 @@ certificates will live here too; what is served under a name is the gateway's bu
 
 from af.domains.errors import HostTaken
 from af.domains.models import CUSTOM_ZONE, SITE_ZONE, HostBinding, HostEntry
-from af.domains.service import bind, changed_since, latest_change, lookup, move, reap_tombstones, unbind_site
+from af.domains.service import bind, changed_since, latest_change, live, lookup, move, reap_tombstones, unbind_site
 
 __all__ = [
     "CUSTOM_ZONE",
@@ -19,6 +19,7 @@ __all__ = [
     "bind",
     "changed_since",
     "latest_change",
+    "live",
     "lookup",
     "move",
     "reap_tombstones",

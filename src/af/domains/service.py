@@ -104,3 +104,10 @@ async def reap_tombstones(ctx: Context) -> int:
         raise Forbidden("Only the platform itself cleans up the host table.")
     async with ctx.transaction() as tx:
         return await store.reap(tx, ctx.now - TOMBSTONE_KEEP)
+
+
+async def live(ctx: Context, project_id: ProjectId) -> list[HostEntry]:
+    """What the project's sites show now, an entry for each site that shows something."""
+    await projects.authorize(ctx, "sites:read", project_id=project_id)
+    async with ctx.reading() as connection:
+        return await store.live(connection, project_id)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.core.db import Timestamp, metadata
 from af.core.ids import DeploymentId, ProjectId, SiteId
-from af.domains.models import HostBinding, HostEntry
+from af.domains.models import SITE_ZONE, HostBinding, HostEntry
 
 hosts = sa.Table(
     "hosts",
@@ -158,6 +158,18 @@ async def lookup(connection: AsyncConnection, zone: str, name: str) -> HostEntry
     query = sa.select(*_ENTRY).where(hosts.c.zone == zone, hosts.c.name == name, hosts.c.root.is_not(None))
     row = (await connection.execute(query)).one_or_none()
     return _entry(row) if row else None
+
+
+async def live(connection: AsyncConnection, project_id: ProjectId) -> list[HostEntry]:
+    """What the project's sites lead to under their own names; the addresses of single deployments (``--``) do not
+    count."""
+    query = sa.select(*_ENTRY).where(
+        hosts.c.project_id == project_id,
+        hosts.c.zone == SITE_ZONE,
+        hosts.c.root.is_not(None),
+        hosts.c.name.not_like("%--%"),
+    )
+    return [_entry(row) for row in await connection.execute(query.order_by(hosts.c.name))]
 
 
 async def changed_since(connection: AsyncConnection, change_no: int, limit: int) -> list[HostEntry]:

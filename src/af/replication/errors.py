@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from af.core.errors import Forbidden, NotFound, Unavailable, Upstream
+from af.core.errors import Forbidden, InvalidInput, NotFound, Unavailable, Upstream
 
 
 class ProviderFailed(Upstream):
@@ -51,3 +51,30 @@ class ProviderClosed(Unavailable):
         "Use Filecoin Pin, Pinata, Filebase, Lighthouse or any pinning service instead."
     )
     retryable = False
+
+
+class PolicyInvalid(InvalidInput):
+    """A policy names no provider, one twice, or too many."""
+
+    code = "policy_invalid"
+    number = 3205
+    explain = "A replication policy names one to eight different providers. `af replication providers` lists them."
+
+
+class PolicyNotFound(NotFound):
+    """There is no such policy."""
+
+    code = "policy_not_found"
+    number = 3206
+    explain = "The project, or the site, has no replication policy. `af replication set PROVIDER…` makes one."
+
+
+class NotReadable(ProviderRefused):
+    """The provider keeps content but does not give it out, so copies there cannot be proved."""
+
+    code = "provider_not_readable"
+    number = 3207
+    explain = (
+        "The pinning service has no gateway that we know of, so its copy cannot be read back and checked. "
+        "Name its gateway in AF_PINNING_SERVICES."
+    )

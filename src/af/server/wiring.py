@@ -19,6 +19,7 @@ from af.core.messages.configured import open_transports
 from af.core.messages.transports import Transports
 from af.core.settings import Settings
 from af.names.backends.configured import open_names
+from af.replication.backends.configured import Providers, open_providers
 from af.server.errors import DatabaseAbsent
 from af.storage.backends.configured import open_blocks, open_kubo
 from af.storage.backends.kubo_rpc import KuboRpc
@@ -50,6 +51,7 @@ async def open_platform(settings: Settings, *, port: int, read_only: bool = Fals
             ports[Delegates] = Delegates(settings, client)
             if (node := open_kubo(settings, client)) is not None:
                 ports[KuboRpc] = node
+            ports[Providers] = open_providers(settings, client)
             ports[Methods] = open_methods(settings, client)
             ports[Transports] = open_transports(settings, client, clock)
             ports[seal.Sealer] = seal.Sealer(seal.load_master_key(settings))

@@ -22,12 +22,13 @@ from af.core.settings import Settings
 from af.core.workflows import Runtime, Schedule
 from af.domains import jobs as domains_jobs
 from af.names import jobs as names_jobs
+from af.replication import jobs as replication_jobs
 from af.server import wiring
 from af.server.parts import PartSpec
 from af.sites import jobs as sites_jobs
 from af.storage import jobs as storage_jobs
 
-_DOMAINS = (domains_jobs, storage_jobs, names_jobs, sites_jobs, messages_jobs)
+_DOMAINS = (domains_jobs, storage_jobs, names_jobs, replication_jobs, sites_jobs, messages_jobs)
 _UPKEEP = (
     Schedule("auth.prune", 6 * 3600.0, auth.prune),
     Schedule("auth.erase_accounts", 3600.0, auth.profile.erase_due),

@@ -10,6 +10,7 @@ against collection), `publish` (everybody may see it), then one transaction with
 from __future__ import annotations
 
 from af.storage.backends import BlockStore
+from af.storage.backends.sources import Source
 from af.storage.errors import (
     ArchiveTooLarge,
     BlockCorrupt,
@@ -51,8 +52,12 @@ from af.storage.service import (
     list_pins,
     missing,
     open_file,
+    other_sources,
     ping,
     project_stats,
+    public_car,
+    public_pins,
+    public_reader,
     publish,
     publish_ipns_record,
     reader,
@@ -85,6 +90,7 @@ __all__ = [
     "ProjectStats",
     "RootKind",
     "ScrubReport",
+    "Source",
     "StorageFull",
     "StoredFile",
     "WantedPin",
@@ -103,8 +109,12 @@ __all__ = [
     "list_pins",
     "missing",
     "open_file",
+    "other_sources",
     "ping",
     "project_stats",
+    "public_car",
+    "public_pins",
+    "public_reader",
     "publish",
     "publish_ipns_record",
     "reader",

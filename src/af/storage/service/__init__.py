@@ -6,7 +6,7 @@ from af.storage.service.access import may_upload
 from af.storage.service.archive import import_archive, import_file
 from af.storage.service.blocks import missing, reader, receive_car
 from af.storage.service.dag import hold, publish, release, verify_dag
-from af.storage.service.export import StoredFile, export_car, open_file
+from af.storage.service.export import StoredFile, export_car, open_file, public_car, public_reader
 from af.storage.service.network import (
     check_kubo,
     copies_due,
@@ -16,7 +16,7 @@ from af.storage.service.network import (
     tend_copy,
     tend_kubo,
 )
-from af.storage.service.pinning import fail_pin_request, fulfil_pin_request, unfinished_pin_requests
+from af.storage.service.pinning import fail_pin_request, fulfil_pin_request, other_sources, unfinished_pin_requests
 from af.storage.service.pins import (
     create_pin,
     delete_pin,
@@ -27,6 +27,7 @@ from af.storage.service.pins import (
     list_pins,
     project_stats,
     projects_to_forget,
+    public_pins,
 )
 from af.storage.service.requests import (
     delete_pin_request,
@@ -64,9 +65,13 @@ __all__ = [
     "missing",
     "open_file",
     "pin_request",
+    "other_sources",
     "ping",
     "project_stats",
     "projects_to_forget",
+    "public_car",
+    "public_pins",
+    "public_reader",
     "publish",
     "publish_ipns_record",
     "reader",

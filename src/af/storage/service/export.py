@@ -64,6 +64,29 @@ async def open_file(ctx: Context, project_id: str, root: CID, path: str = "") ->
     return StoredFile(cid=found.cid, size=found.size_bytes, content=content)
 
 
+def public_reader(ctx: Context) -> export.Get:
+    """A function that gets blocks which everybody may see. :raises BlockMissing, BlockCorrupt: (from the function)"""
+    blocks = block_store(ctx)
+
+    async def get(cid: CID) -> bytes:
+        return await blocks.get(cid, public_only=True)
+
+    return get
+
+
+async def public_car(ctx: Context, root: CID) -> AsyncIterator[bytes]:
+    """The DAG below ``root`` as a CARv1, parents first, each block once: of blocks that everybody may see only.
+
+    :raises BlockMissing, InvalidDag:
+    """
+    yield car.header([root])
+    try:
+        async for cid, block in export.walk(public_reader(ctx), root):
+            yield car.frame(cid, block)
+    except IpfsError as error:
+        raise InvalidDag(f"The content cannot be read whole: {error}.") from error
+
+
 async def _visible(ctx: Context, project_id: str, root: CID) -> export.Get:
     """A reader for everything below ``root``: who may see a root may see what it links to only if it was uploaded
     to the project or is public, so each block is asked for as the project."""

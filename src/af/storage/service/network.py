@@ -9,21 +9,18 @@ wanted -> pinned -> announced; when no public root holds it any more: leaving ->
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from af.core import metrics
 from af.core.context import ActorKind, Context
 from af.core.errors import Error, Forbidden
-from af.protocols.ipfs import car, export
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import IpfsError
 from af.storage import store
 from af.storage.backends.kubo_rpc import KuboRpc
-from af.storage.errors import BlockServiceFailed, InvalidDag, KuboNotConfigured
+from af.storage.errors import BlockServiceFailed, KuboNotConfigured
 from af.storage.models import CopyState, KuboCopy
-from af.storage.service.access import block_store
+from af.storage.service.export import public_car
 from af.storage.store import copies
 
 DUE_MAX = 200
@@ -36,14 +33,17 @@ _ERROR_MAX = 500
 
 
 def kubo_node(ctx: Context) -> KuboRpc | None:
-    """The node that the settings name, if they name one."""
-    found: KuboRpc | None = ctx.platform.ports.get(KuboRpc)
-    return found
+    """The node that talks to others, if the settings name one. One that is our block store holds private blocks, so it
+    should not."""
+    return _named(ctx) if ctx.settings.block_backend != "kubo" else None
 
 
 async def check_kubo(ctx: Context) -> str:
     """For ``/ready``: the node's version. :raises KuboNotConfigured, BlockServiceFailed:"""
-    return await _required(ctx).version(timeout_seconds=_ANSWER_SECONDS)
+    node = _named(ctx)
+    if node is None:
+        raise _not_configured()
+    return await node.version(timeout_seconds=_ANSWER_SECONDS)
 
 
 async def publish_ipns_record(ctx: Context, name: str, record: bytes) -> None:
@@ -52,7 +52,10 @@ async def publish_ipns_record(ctx: Context, name: str, record: bytes) -> None:
 
     :raises KuboNotConfigured: there is no node. :raises BlockServiceFailed: it is down, or refused
     """
-    await _required(ctx).put_ipns_record(name, record)
+    node = kubo_node(ctx)
+    if node is None:
+        raise _not_configured()
+    await node.put_ipns_record(name, record)
 
 
 async def copies_due(ctx: Context) -> list[KuboCopy]:
@@ -129,7 +132,7 @@ async def _give(ctx: Context, node: KuboRpc, copy: KuboCopy) -> None:
             await _note(ctx, copy, CopyState.LEAVING, turn=turn, due_at=ctx.now)
             return
         if not await node.is_pinned(copy.root):
-            await node.import_car(_public_car(ctx, copy.root))
+            await node.import_car(public_car(ctx, copy.root))
         announces = not (ctx.settings.kubo and ctx.settings.kubo_network == "peers")  # there is nowhere to announce it
         await _note(ctx, copy, CopyState.PINNED, turn=turn, due_at=ctx.now if announces else None)
         turn += 1
@@ -191,21 +194,6 @@ async def _want_lost(ctx: Context, node: KuboRpc) -> None:
         after = page[-1].root
 
 
-async def _public_car(ctx: Context, root: CID) -> AsyncIterator[bytes]:
-    """The DAG as a CARv1, of public blocks only."""
-    blocks = block_store(ctx)
-
-    async def get(cid: CID) -> bytes:
-        return await blocks.get(cid, public_only=True)
-
-    yield car.header([root])
-    try:
-        async for cid, block in export.walk(get, root):
-            yield car.frame(cid, block)
-    except IpfsError as error:
-        raise InvalidDag(f"The content cannot be read whole: {error}.") from error
-
-
 async def _note(ctx: Context, copy: KuboCopy, state: CopyState, *, turn: int, due_at: datetime | None) -> None:
     """Unless the row was changed meanwhile: then another run follows."""
     async with ctx.transaction() as tx:
@@ -213,13 +201,16 @@ async def _note(ctx: Context, copy: KuboCopy, state: CopyState, *, turn: int, du
     ctx.log.info("copy in Kubo", root=cids.to_text(copy.root), state=state)
 
 
-def _required(ctx: Context) -> KuboRpc:
-    node = kubo_node(ctx)
-    if node is None:
-        raise KuboNotConfigured(
-            "No Kubo node is configured.", hint="Start with `af up --kubo`, or set AF_KUBO_RPC_URL to a node elsewhere."
-        )
-    return node
+def _named(ctx: Context) -> KuboRpc | None:
+    found: KuboRpc | None = ctx.platform.ports.get(KuboRpc)
+    return found
+
+
+def _not_configured() -> KuboNotConfigured:
+    return KuboNotConfigured(
+        "No Kubo node is configured that talks to others.",
+        hint="Start with `af up --kubo`, or set AF_KUBO_RPC_URL to a node that is not the block store.",
+    )
 
 
 def _only_the_platform(ctx: Context) -> None:

@@ -10,7 +10,7 @@ from af.core.errors import Error, Forbidden
 from af.core.http import Client
 from af.core.ids import PinRequestId
 from af.storage import store
-from af.storage.backends.sources import introduce, sources_for
+from af.storage.backends.sources import Source, introduce, sources_for
 from af.storage.errors import PinRequestGone
 from af.storage.models import PinRequest, PinState
 from af.storage.service.access import block_store
@@ -120,3 +120,8 @@ class _Report:
 def _require_platform(ctx: Context) -> None:
     if ctx.actor.kind is not ActorKind.SYSTEM:
         raise Forbidden("Only the platform's worker does this.")
+
+
+def other_sources(ctx: Context) -> list[Source]:
+    """Where content can be had besides our own store: our Kubo node and the operator's gateways."""
+    return sources_for(ctx.settings, ctx.get(Client), ())

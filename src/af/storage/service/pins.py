@@ -116,6 +116,13 @@ async def list_pins(
         return await store.list_pins(connection, project.id, after=after, name=name, limit=limit)
 
 
+async def public_pins(ctx: Context, project_id: str) -> list[tuple[CID, str]]:
+    """(CID, name) of what the project keeps for everybody to see."""
+    project = await projects.authorize(ctx, READ, project_id=project_id)
+    async with ctx.reading() as connection:
+        return await store.public_pins(connection, project.id)
+
+
 async def projects_to_forget(ctx: Context) -> list[ProjectId]:
     """Deleted projects that still keep content. For the worker: projects know nothing of pins, so pins follow them."""
     found: list[ProjectId] = []

@@ -127,6 +127,13 @@ async def delete_pins_of_project(connection: AsyncConnection, project_id: str) -
     return (await connection.execute(sa.delete(pins).where(pins.c.project_id == project_id))).rowcount
 
 
+async def public_pins(connection: AsyncConnection, project_id: str) -> list[tuple[CID, str]]:
+    """(CID, name) of the pins that everybody may see."""
+    held = (content_roots.c.kind == "pin") & (content_roots.c.ref == pins.c.id) & content_roots.c.public.is_(True)
+    query = sa.select(pins.c.cid, pins.c.name).join(content_roots, held).where(pins.c.project_id == project_id)
+    return [(cids.parse(row.cid), row.name) for row in await connection.execute(query.order_by(pins.c.id))]
+
+
 async def project_stats(connection: AsyncConnection, project_id: str) -> ProjectStats:
     query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pins.c.size), 0))
     count, size = (await connection.execute(query.where(pins.c.project_id == project_id))).one()

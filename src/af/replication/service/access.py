@@ -1,0 +1,20 @@
+"""Who may do what with copies, and which providers there are."""
+
+from __future__ import annotations
+
+from af.core.context import ActorKind, Context
+from af.core.errors import Forbidden
+from af.replication.backends.configured import Providers
+
+READ = "storage:read"
+WRITE = "storage:write"
+
+
+def providers(ctx: Context) -> Providers:
+    """This process's providers."""
+    return ctx.get(Providers)
+
+
+def only_the_platform(ctx: Context) -> None:
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform's worker does this.")
