@@ -215,6 +215,14 @@ async def test_without_a_node_nothing_is_done_and_ipns_says_what_to_configure(
     assert "AF_KUBO_RPC_URL" in caught.value.hint
 
 
+async def test_a_node_that_is_the_block_store_is_told_nothing_more(
+    worker: Context, owner: Context, project_id: ProjectId
+) -> None:
+    await _kept(owner, project_id, _content("in the store"))
+    settings = replace(worker.platform.settings, block_backend="kubo")
+    assert await service.copies_due(replace(worker.platform, settings=settings).context(SYSTEM)) == []
+
+
 async def test_people_cannot_call_the_workers_part(owner: Context) -> None:
     for call in (service.copies_due(owner), service.tend_copy(owner, cids.EMPTY_DIRECTORY), service.tend_kubo(owner)):
         with pytest.raises(Forbidden):
