@@ -44,6 +44,9 @@ class IpnsName:
     due_at: datetime | None
     """When the next record is to be signed; `None`: not by itself."""
 
+    announce_at: datetime | None
+    """When the record is to be given to the Kubo node next, for the open network; `None`: there is none yet."""
+
     replaced_by: str | None
     """The name that took over when the key was rotated."""
 

@@ -209,11 +209,17 @@ async def test_a_project_has_so_many_names(owner: Context, project: ProjectId) -
 # --- renewal -------------------------------------------------------------------------------------------------------
 
 
+DUE, FORGETTING = (
+    next(each for each in jobs.RECONCILERS if each.name == name) for name in ("names.due", "names.deleted_projects")
+)
+RENEW = next(each for each in jobs.WORKFLOWS if each.name == DUE.workflow)
+
+
 async def run_due(system: Context) -> int:
     """What the worker does: returns how many names were due."""
-    found = await jobs.RECONCILERS[0].find(system)
+    found = await DUE.find(system)
     for _, arguments in found:
-        await jobs.WORKFLOWS[0].run(system, *arguments)
+        await RENEW.run(system, *arguments)
     return len(found)
 
 
@@ -268,9 +274,9 @@ async def test_a_record_that_cannot_be_signed_is_tried_again_later(
 ) -> None:
     await names.create(owner, project, value=ROOT)
     clock.advance(timedelta(hours=24))
-    [(_, arguments)] = await jobs.RECONCILERS[0].find(system)
+    [(_, arguments)] = await DUE.find(system)
 
-    failed = jobs.WORKFLOWS[0].failed
+    failed = RENEW.failed
     assert failed is not None
     await failed(system, RuntimeError(), *arguments)
 
@@ -291,8 +297,8 @@ async def test_names_of_a_deleted_project_go(
     made = await names.create(owner, project, value=ROOT)
     await projects.delete_project(owner, project)
 
-    for _, arguments in await jobs.RECONCILERS[1].find(system):
-        await jobs.WORKFLOWS[1].run(system, *arguments)
+    for _, arguments in await FORGETTING.find(system):
+        await service.forget_project(system, *arguments)
 
     assert await kept(anybody, made.name) is None
-    assert await jobs.RECONCILERS[1].find(system) == []
+    assert await FORGETTING.find(system) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from af.names.service.announce import announce, to_announce
 from af.names.service.ens import (
     create_ens,
     delete_ens,
@@ -29,6 +30,7 @@ from af.names.service.renew import (
 from af.names.service.resolve import dnslink, record, resolve
 
 __all__ = [
+    "announce",
     "create",
     "create_ens",
     "delete",
@@ -57,6 +59,7 @@ __all__ = [
     "record",
     "renew",
     "resolve",
+    "to_announce",
     "resolve_ens",
     "rotate",
     "send_ens",

@@ -83,10 +83,12 @@ async def put_record(ctx: Context, project_id: str, name_text: str, data: bytes)
             valid_until=record.valid_until,
             ttl_seconds=record.ttl_seconds,
             due_at=ctx.now + left / 2 if known.key_type else None,
+            announce_at=ctx.now,
             updated_at=ctx.now,
         )
         await store.ipns.update(tx, kept)
         ctx.ring("names")
+        ctx.ring("work")
         await _record(ctx, "ipns.put", known, kept)
     return kept
 

@@ -38,6 +38,7 @@ def new_name(ctx: Context, project_id: ProjectId, name: ipns.Name, *, label: str
         lifetime_seconds=rules.LIFETIME_SECONDS,
         ttl_seconds=rules.TTL_SECONDS,
         due_at=None,
+        announce_at=None,
         replaced_by=None,
         created_at=ctx.now,
         updated_at=ctx.now,
@@ -112,11 +113,13 @@ async def sign(ctx: Context, name: IpnsName, *, sequence: int | None = None) -> 
         sequence=sequence,
         valid_until=valid_until,
         due_at=rules.next_signing(ctx.now, name.lifetime_seconds),
+        announce_at=ctx.now,
         updated_at=ctx.now,
     )
     async with ctx.transaction() as tx:
         await store.ipns.update(tx, signed)
         ctx.ring("names")
+        ctx.ring("work")
     return signed
 
 

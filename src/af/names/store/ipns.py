@@ -35,6 +35,7 @@ ipns_records = sa.Table(
     sa.Column("lifetime_seconds", sa.BigInteger, nullable=False),
     sa.Column("ttl_seconds", sa.Float, nullable=False),
     sa.Column("due_at", Timestamp()),
+    sa.Column("announce_at", Timestamp()),
     sa.Column("replaced_by", sa.Text),
     sa.Column("created_at", Timestamp(), nullable=False),
     sa.Column("updated_at", Timestamp(), nullable=False),
@@ -44,6 +45,7 @@ ipns_records = sa.Table(
     sa.Index(None, "name", "sequence"),
     sa.Index(None, "site_id"),
     sa.Index(None, "due_at"),
+    sa.Index(None, "announce_at"),
 )
 """Several projects may keep records of one name: what counts is the newest, whoever brought it."""
 
@@ -146,6 +148,21 @@ async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[tu
 
 async def postpone(connection: AsyncConnection, record_id: str, due_at: datetime) -> None:
     await connection.execute(sa.update(ipns_records).where(ipns_records.c.id == record_id).values(due_at=due_at))
+
+
+async def to_announce(connection: AsyncConnection, now: datetime, limit: int) -> list[tuple[IpnsRecordId, datetime]]:
+    """Whose record is valid and to be given to the network, the longest waiting first."""
+    query = sa.select(ipns_records.c.id, ipns_records.c.announce_at).where(
+        ipns_records.c.announce_at <= now, ipns_records.c.valid_until > now
+    )
+    rows = await connection.execute(query.order_by(ipns_records.c.announce_at).limit(limit))
+    return [(IpnsRecordId(row.id), row.announce_at) for row in rows]
+
+
+async def announce_next(connection: AsyncConnection, record_id: str, since: datetime | None, then: datetime) -> None:
+    """Unless a newer record wants it meanwhile."""
+    change = sa.update(ipns_records).where(ipns_records.c.id == record_id, ipns_records.c.announce_at == since)
+    await connection.execute(change.values(announce_at=then))
 
 
 async def lead_site(connection: AsyncConnection, site_id: str, value: str, now: datetime) -> int:
