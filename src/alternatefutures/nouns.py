@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from alternatefutures.ipns import Ipns
     from alternatefutures.machines import Machines
     from alternatefutures.pins import PinRequests
+    from alternatefutures.replication import Replication
     from alternatefutures.teams import Teams
     from alternatefutures.transport import Transport
 
@@ -52,3 +53,10 @@ class Nouns:
         from alternatefutures.pins import PinRequests
 
         return PinRequests(self.transport)
+
+    @property
+    def replication(self) -> Replication:
+        """Copies of content at other providers."""
+        from alternatefutures.replication import Replication
+
+        return Replication(self.transport)

@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "sites": ("Sites", "af.cli.sites:sites", "List, create, rename and delete sites."),
     "storage": ("Content", "af.cli.storage:storage", "Store and fetch content by CID."),
     "pins": ("Content", "af.cli.pins:pins", "Have content fetched by CID from the network, and kept."),
+    "replication": ("Content", "af.cli.replication:replication", "Copies of what is live at other providers."),
     "ens": ("Content", "af.cli.ens:ens", "ENS names that point at sites."),
     "ipns": ("Content", "af.cli.ipns:ipns", "Names that lead to changing content: keys, records, publishing."),
     "login": ("Account", "af.cli.login:login", "Sign in: by a browser, e-mail, token or pipeline."),

@@ -126,6 +126,15 @@ def import_car(state: State, file: Path, private: bool) -> None:
         output.result(root)
 
 
+@verb(storage, "verify")
+@click.argument("cid")
+def verify(state: State, cid: str) -> None:
+    """Ask every place that should have CID for it, and hash what it gives. Exits with 1 when it is not whole."""
+    from af.cli import replication
+
+    replication.verify(state, cid)
+
+
 @verb(storage, "stats")
 def stats(state: State) -> None:
     """Show the block store's size."""
