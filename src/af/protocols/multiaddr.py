@@ -38,7 +38,7 @@ def _host(protocol: str, value: str) -> str:
     try:
         if protocol == "ip4":
             return str(IPv4Address(value))
-        if protocol == "ip6":
+        if protocol == "ip6" and "%" not in value:
             return f"[{IPv6Address(value)}]"
     except ValueError as error:
         raise InvalidMultiaddr(f"not an address: {error}") from error

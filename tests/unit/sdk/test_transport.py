@@ -161,6 +161,27 @@ def test_a_problem_becomes_an_error_with_the_exit_code_of_its_kind(
 
 
 @pytest.mark.parametrize(
+    "status, reason, kind, exit_code",
+    [
+        (400, "BAD_REQUEST", "invalid_input", 2),
+        (401, "UNAUTHORIZED", "unauthenticated", 4),
+        (404, "NOT_FOUND", "not_found", 5),
+        (409, "INSUFFICIENT_FUNDS", "quota_exceeded", 7),
+        (409, "NO_PROJECT_SELECTED", "conflict", 6),
+        (500, "INTERNAL_SERVER_ERROR", "upstream", 8),
+    ],
+)
+def test_a_refusal_of_the_pinning_service_is_read_too(
+    server: Server, status: int, reason: str, kind: str, exit_code: int
+) -> None:
+    server.answers = [json_reply({"error": {"reason": reason, "details": "No.", "reference": "AF3041"}}, status)]
+    with pytest.raises(ApiError) as caught:
+        _transport(server).request("GET", "/pins")
+    error = caught.value
+    assert (error.message, error.kind, error.reference, error.exit_code) == ("No.", kind, "AF3041", exit_code)
+
+
+@pytest.mark.parametrize(
     "body", [b"<h1>Not here</h1>", b"", b"[]", b'"text"', b"\xff\xfe", b'{"title"', b'{"errors": 5}']
 )
 def test_a_refusal_that_is_not_ours_is_still_an_error(server: Server, body: bytes) -> None:
