@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from af.auth.errors import InvalidClaim, InvalidExpiry, InvalidScope, InvalidTokenName, ScopeMissing, TokenPowerExceeded
 from af.auth.models import SessionKind
 from af.core.ids import ProjectId
+from af.core.messages import addresses
+from af.core.messages.errors import InvalidAddress
 
 TOKEN_PREFIX = "af_live_"
 REFRESH_PREFIX = "af_ref_"
@@ -163,36 +165,16 @@ def username_from(text: str) -> str:
     return name or "user"
 
 
-EMAIL_LENGTH_MAX = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
-_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_DOMAIN_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
 def normal_email(text: str) -> str:
-    """The one form of an e-mail address that accounts are known by: lower case, its domain in ASCII (IDNA).
+    """The one form of an e-mail address that accounts are known by (`addresses.email_key`). Two addresses that look
+    alike must not be one account, nor one account two.
 
-    Two addresses that look alike must not be one account, nor one account two. So the part before the @ is ASCII only
-    (a Cyrillic ``а`` is refused, not mapped), and nothing is dropped that a server may distinguish (dots, ``+tags``).
-
-    :raises InvalidClaim: not one address, too long, or letters before the @ that are not ASCII.
+    :raises InvalidClaim: it is not one plain address.
     """
-    address = text.strip()
-    local, at, domain = address.rpartition("@")
     try:
-        domain = domain.encode("idna").decode().lower().rstrip(".") if not domain.isascii() else domain.lower()
-    except UnicodeError:
-        domain = ""
-    labels = domain.split(".")
-    if (
-        not at
-        or not 1 <= len(local) <= 64
-        or len(local) + 1 + len(domain) > EMAIL_LENGTH_MAX
-        or _LOCAL_PART.fullmatch(local) is None
-        or not all(_DOMAIN_LABEL.fullmatch(label) for label in labels)
-        or (len(labels) < 2 and domain != "localhost")
-    ):
-        raise InvalidClaim("This is not an e-mail address that can be used here.", field="email")
-    return f"{local.lower()}@{domain}"
+        return addresses.email_key(text)
+    except InvalidAddress as error:
+        raise InvalidClaim("This is not an e-mail address that can be used here.", field="email") from error
 
 
 def matches(pattern: str, text: str) -> bool:

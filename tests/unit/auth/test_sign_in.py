@@ -129,6 +129,9 @@ async def test_many_ipv6_addresses_of_one_network_are_limited_as_one(platform: P
         "a" * 65 + "@example.org",
         "ada@" + "a." * 130 + "org",
         "ada@[127.0.0.1]",
+        "ada@127.0.0.1",
+        "ada@localhost",  # no message could be sent there
+        "ada@example.org\n",
         "\x00@example.org",
     ],
 )
@@ -142,6 +145,12 @@ async def test_look_alike_domains_are_different_accounts(platform: Platform) -> 
     latin, cyrillic = await by_code(platform, "ada@paypal.example"), await by_code(platform, "ada@pаypal.example")
     assert latin.user.id != cyrillic.user.id
     assert (cyrillic.user.email or "").startswith("ada@xn--")
+
+
+async def test_an_account_has_the_address_that_its_message_went_to(platform: Platform) -> None:
+    done = await by_code(platform, " Ada@Straße.example ")
+    assert done.user.email == (await last_letter(platform)).to == "ada@xn--strae-oqa.example"
+    assert (await by_code(platform, "ada@xn--strae-oqa.example")).user.id == done.user.id
 
 
 async def test_sms_codes(platform: Platform) -> None:

@@ -22,7 +22,7 @@ _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164: at most 15 digits
 
 def email(text: str) -> str:
     """The address as it is sent to: outer blanks gone, the domain in lower-case ASCII, the part before the @ as given
-    (who compares addresses lower-cases it).
+    (who compares addresses takes `email_key`).
 
     :raises InvalidAddress: it is not one plain address.
     """
@@ -34,6 +34,13 @@ def email(text: str) -> str:
     if len(local) + 1 + len(name) > EMAIL_CHARS_MAX:
         raise _not_an_email()
     return f"{local}@{name}"
+
+
+def email_key(text: str) -> str:
+    """The address as accounts and invitations are known by: `email` in lower case. Nothing is dropped that a server may
+    distinguish (dots, ``+tags``). :raises InvalidAddress: it is not one plain address.
+    """
+    return email(text).lower()
 
 
 def phone(text: str) -> str:

@@ -80,7 +80,7 @@ def _new(
         id=InvitationId(ids.new(ids.INVITATION, ctx.now)),
         organization_id=organization_id,
         project_id=project.id if project else None,
-        email=_normal(email),
+        email=addresses.email_key(email),
         role=role,
         access_all_projects=access,
         invited_by=ctx.actor.user_id,
@@ -266,7 +266,7 @@ async def accept_invitation(ctx: Context, secret: str) -> Invitation:
             raise _over()
         if found.state is not InvitationState.PENDING or found.expires_at <= ctx.now:
             raise _over()
-        if user.email is None or _normal(user.email) != found.email:
+        if user.email is None or addresses.email_key(user.email) != found.email:
             raise InvitedAddressDiffers(
                 "The invitation is for another e-mail address.",
                 hint=f"Sign in with the address {rules.masked_email(found.email)}, then open the link again.",
@@ -316,11 +316,6 @@ async def expire_invitations(ctx: Context) -> int:
 
 
 # --- shared ---------------------------------------------------------------------------------------------------------
-
-
-def _normal(email: str) -> str:
-    """As sign-in keeps addresses: without a difference of case. :raises InvalidAddress: not one e-mail address."""
-    return addresses.email(email).lower()
 
 
 def _is_secret(text: str) -> bool:

@@ -23,6 +23,7 @@ from af.core.messages.errors import InvalidAddress
 )
 def test_a_plain_address_is_kept_in_one_form(text: str, kept: str) -> None:
     assert addresses.email(text) == kept
+    assert addresses.email_key(text) == kept.lower()
 
 
 @pytest.mark.parametrize(
