@@ -258,8 +258,10 @@ def test_the_number_of_values_is_bounded(codec: object) -> None:
             decode(encode([item] * (VALUES_MAX + 1)))
 
 
-def test_commas_in_strings_are_no_values() -> None:
+def test_what_is_in_strings_and_bytes_are_no_values() -> None:
     assert dagjson.decode(b'"' + b"," * 1_000_000 + b'"') == "," * 1_000_000
+    value: Value = [b"\x81" * 300_000, b"\x00" * 300_000, "\x01" * 300_000, {"a" * 300_000: 1}]
+    assert dagcbor.decode(dagcbor.encode(value)) == value
 
 
 def test_brackets_in_strings_are_not_depth() -> None:
