@@ -318,6 +318,7 @@ ROUTES: dict[str, Rest] = {
     "GET /v1/projects/{project}/content/{cid}/file/{path:path}": Rest(
         "viewer", _get(f"{CONTENT}/<cid>/file/index.html")
     ),
+    "GET /v1/projects/{project}/content/{cid}/folder/{path:path}": Rest("viewer", _get(f"{CONTENT}/<cid>/folder/")),
     "POST /v1/sites/{site}/archive": Rest(
         "member", _send("POST", "/v1/sites/<site>/archive", lambda _: b"an archive", "application/x-tar"), changes=True
     ),

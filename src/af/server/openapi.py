@@ -22,6 +22,8 @@ FORM = "multipart/form-data"
 _DEPLOYMENT = {"$ref": "#/components/schemas/Deployment"}
 _BINARY = {"type": "string", "format": "binary"}
 _RECEIPT = {"roots": _list(_TEXT), "blocks": _COUNT, "newBlocks": _COUNT, "bytes": _COUNT}
+_ENTRY = {"cid": _TEXT, "kind": _TEXT, "size": _COUNT}
+_OR_NULL = ["string", "null"]
 _CONTENT = "/v1/projects/{project}/content"
 _NEW_TOKEN: dict[str, Any] = {"name": _TEXT, "expiresAt": _COUNT, "scopes": _list(_TEXT)}
 _TOKEN = _object(id=_TEXT, name=_TEXT, scopes=_list(_TEXT), createdAt=_COUNT)
@@ -263,6 +265,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "content",
         "The bytes of one file, as a download.",
         gives=(200, ANY, _BINARY),
+    ),
+    Operation(
+        "GET",
+        f"{_CONTENT}/{{cid}}/folder/{{path}}",
+        "content",
+        "What a path below a CID is, and what a folder there holds.",
+        gives=(200, JSON, _object(**_ENTRY, entries=_list(_object(name=_TEXT, **_ENTRY)), after={"type": _OR_NULL})),
+        query=(("first", "At most so many entries, up to 1000."), ("after", "Entries behind this name.")),
     ),
     Operation(
         "GET",

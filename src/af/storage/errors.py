@@ -28,7 +28,11 @@ class BlockMissing(NotFound):
     explain = "A block is not in this store, or your project cannot see it. Upload the content again."
 
     def __init__(self, cid: CID, *, detail: str = "") -> None:
-        super().__init__(f"The block {cids.to_text(cid)} is not here.", detail=detail)
+        super().__init__(
+            f"The block {cids.to_text(cid)} is not here.",
+            hint=f"Have it fetched from elsewhere: af pins add {cids.to_text(cid)}",
+            detail=detail,
+        )
         self.cid = cid
 
 
@@ -120,7 +124,7 @@ class MissingBlocks(Conflict):
         shown = ", ".join(cids.to_text(cid) for cid in missing[:3])
         super().__init__(
             f"{count:,} blocks below {cids.to_text(root)} are missing: {shown}{' …' if count > 3 else ''}.",
-            hint="Upload the missing blocks, then try again.",
+            hint=f"Upload the missing blocks, then try again; or have them fetched: af pins add {cids.to_text(root)}",
         )
         self.cids = tuple(missing[:MISSING_SHOWN])
         self.count = count
@@ -171,7 +175,7 @@ class PinNotFound(NotFound):
     explain = "Your project has no pin for this CID. `af storage list` shows what it keeps."
 
     def __init__(self, cid: str) -> None:
-        super().__init__(f"Nothing is pinned under {cid}.")
+        super().__init__(f"Nothing is pinned under {cid}.", hint="`af storage list` shows what is kept.")
 
 
 class BlockServiceFailed(Upstream):

@@ -6,6 +6,7 @@ POST car            a CAR -> {"roots", "blocks", "newBlocks", "bytes"}
 POST import         a CAR to keep -> the same and "complete"; ?name= &public=
 GET  <cid>.car      everything below a CID
 GET  <cid>/file/... the bytes of one file
+GET  <cid>/folder/... what is there: {"cid", "kind", "size", "entries", "after"}; ?first= &after=
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from af.protocols.ipfs import car
 from af.protocols.ipfs import cid as cids
 from af.storage import fleek, pinning_api, service
 from af.storage.bodies import body
-from af.storage.models import CarReceipt
+from af.storage.models import CarReceipt, Entry
+from af.storage.service import folders
 from af.storage.service.access import parse_cid
+from af.storage.service.folders import PAGE_MAX
 
 QUESTION_CIDS_MAX = 20_000
 _FLAGS = {"": True, "true": True, "1": True, "false": False, "0": False}
@@ -98,6 +101,34 @@ async def read_file(request: Request) -> Response:
     return StreamingResponse(file.content, media_type="application/octet-stream", headers=headers)
 
 
+async def list_folder(request: Request) -> Response:
+    """What a path is, and a page of a folder's entries; ``after`` asks for the next page, null when there is none."""
+    root = parse_cid(request.path_params["cid"])
+    first = request.query_params.get("first", str(PAGE_MAX))
+    if not first.isascii() or not first.isdecimal() or len(first) > 4 or not 1 <= int(first) <= PAGE_MAX:
+        raise InvalidInput(f"first is a number from 1 to {PAGE_MAX}.", field="first")
+    found = await folders.list_folder(
+        web.context(request),
+        request.path_params["project"],
+        root,
+        request.path_params["path"],
+        first=int(first),
+        after=request.query_params.get("after", ""),
+    )
+    entries = [{"name": _name(entry)} | _what(entry) for entry in found.entries]
+    after = entries[-1]["name"] if found.more else None
+    return web.json_response(_what(found.entry) | {"entries": entries, "after": after})
+
+
+def _what(entry: Entry) -> dict[str, object]:
+    return {"cid": cids.to_text(entry.cid), "kind": entry.kind, "size": entry.size_bytes}
+
+
+def _name(entry: Entry) -> str:
+    """Names that are not UTF-8, which we take in from foreign CARs only, with U+FFFD where JSON has no word for it."""
+    return entry.name.decode("utf-8", "replace")
+
+
 def _receipt(receipt: CarReceipt) -> dict[str, object]:
     return {
         "roots": [cids.to_text(root) for root in receipt.roots],
@@ -115,6 +146,7 @@ routes = [
     Route(f"{_CONTENT}/import", import_car, methods=["POST"]),
     Route(f"{_CONTENT}/{{cid}}.car", export_car, methods=["GET"]),
     Route(f"{_CONTENT}/{{cid}}/file/{{path:path}}", read_file, methods=["GET"]),
+    Route(f"{_CONTENT}/{{cid}}/folder/{{path:path}}", list_folder, methods=["GET"]),
     *fleek.routes,
     *pinning_api.routes,
 ]

@@ -181,6 +181,27 @@ class WantedPin:
     meta: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A thing in a folder. ``kind`` is ``file``, ``folder``, ``symlink``, ``data`` (no UnixFS), ``missing`` (its block
+    is not here) or ``damaged``. ``size_bytes`` is a file's content; else what all blocks below take, as its maker said.
+    """
+
+    name: bytes
+    cid: CID
+    kind: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """What is at a path: ``entry`` (its name is empty at the root), and a page of what a folder has, by name."""
+
+    entry: Entry
+    entries: tuple[Entry, ...]
+    more: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinRequest:
     """A wish to fetch and keep content. ``created_at`` has whole milliseconds and no twin in its project: lists are

@@ -165,6 +165,41 @@ async def test_content_comes_back_as_car_and_as_files(call: Caller, site: Conten
         assert (await call("GET", f"/v1/projects/default/content/{root}/file/{path}")).status == 404
 
 
+async def test_a_folder_is_listed_in_pages(call: Caller, site: Content) -> None:
+    await call("POST", "/v1/projects/default/content/car", site.car())
+    listing = f"/v1/projects/default/content/{cids.to_text(site.root)}/folder/"
+    whole = (await call("GET", listing)).json
+    assert (whole["kind"], whole["after"]) == ("folder", None)
+    names = sorted({name.split("/")[0] for name in SITE})
+    assert [entry["name"] for entry in whole["entries"]] == names
+    paged: list[Any] = []
+    reply: dict[str, Any] = {"after": ""}
+    while reply["after"] is not None:
+        reply = (await call("GET", f"{listing}?first=1&after={quote(paged[-1]['name'] if paged else '')}")).json
+        paged += reply["entries"]
+    assert paged == whole["entries"]
+    for entry in whole["entries"]:
+        below = (await call("GET", listing + entry["name"])).json
+        assert (below["cid"], below["kind"], below["size"]) == (entry["cid"], entry["kind"], entry["size"])
+        if entry["kind"] == "file":
+            assert (below["entries"], below["size"]) == ([], len(SITE[entry["name"]]))
+    assert {entry["kind"] for entry in whole["entries"]} == {"file", "folder"}
+
+
+async def test_lists_say_what_is_not_there(call: Caller, stranger_call: Caller, site: Content) -> None:
+    lost = cids.of(cids.RAW, SITE["index.html"])
+    await call("POST", "/v1/projects/default/content/car", site.car(without=[lost]))
+    listing = f"/v1/projects/default/content/{cids.to_text(site.root)}/folder/"
+    found = {entry["cid"]: entry["kind"] for entry in (await call("GET", listing)).json["entries"]}
+    assert found.pop(cids.to_text(lost)) == "missing"
+    assert set(found.values()) == {"file", "folder"}
+    assert (await call("GET", listing + "nothing")).status == 404
+    assert (await call("GET", listing + "index.html/x")).status == 404
+    assert (await stranger_call("GET", listing)).status == 404
+    for first in ("0", "1001", "x", "-1", "\u00b2"):
+        assert (await call("GET", f"{listing}?first={quote(first)}")).status == 400
+
+
 async def test_others_get_nothing(call: Caller, stranger_call: Caller, site: Content, other_project_id: str) -> None:
     await call("POST", "/v1/projects/default/content/car", site.car())
     root = cids.to_text(site.root)
