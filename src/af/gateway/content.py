@@ -3,6 +3,7 @@ its own (https://specs.ipfs.tech/http-gateways/). What is in the tree is for `we
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
@@ -288,11 +289,13 @@ def dnslink_name(label: str) -> str:
 
 
 def _key(text: str) -> ipns.Name | None:
-    """The IPNS key that a text writes, in any of its forms; `None` for DNSLink names."""
-    try:
+    """The IPNS key that a text writes, in any of its forms; `None` for DNSLink names. CIDs of keys are made with other
+    codecs than the one for keys, too, and mean the same."""
+    with suppress(InvalidCid, InvalidName):
         return ipns.parse_name(text)
-    except (InvalidCid, InvalidName):
-        return None
+    with suppress(InvalidCid, InvalidName):
+        return ipns.of_multihash(cids.multihash(cids.parse(text)))
+    return None
 
 
 def _parse_cid(text: str, path: Path | None = None) -> CID:

@@ -51,7 +51,9 @@ def _table(codec: int, block: bytes, gateway: str | None) -> str:
             lines.append(f'<tr><td colspan="3" class="soft">Only the first {ROWS_MAX:,} values are shown.</td></tr>')
             break
         kind, shown = _shown(item, gateway)
-        lines.append(f'<tr><td class="name">{escape(path)}</td><td class="soft">{kind}</td><td>{shown}</td></tr>')
+        lines.append(
+            f'<tr><td class="name">{escape(path)}</td><td class="soft">{kind}</td><td class="name">{shown}</td></tr>'
+        )
     head = "<thead><tr><th>Path</th><th>Kind</th><th>Value</th></tr></thead>"
     return f"<table>{head}<tbody>{''.join(lines)}</tbody></table>"
 
