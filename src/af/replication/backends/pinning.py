@@ -8,24 +8,17 @@ was at hand when this was written, so the tests hold us to recorded contracts.
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from af.core.errors import Error
-from af.core.http import Client, Reply
+from af.core.http import Client
 from af.core.settings import Settings
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
-from af.replication.errors import NotReadable, ProviderFailed, ProviderNotConfigured, ProviderRefused
+from af.replication.backends.asking import Asked, object_of, read_object
+from af.replication.errors import ProviderFailed, ProviderNotConfigured
 from af.replication.models import CopyState, Cost, Receipt, Source
 
-BLOCK_BYTES_MAX = 4 << 20
-ANSWER_BYTES_MAX = 1 << 20
-SECONDS = 30.0
-UPLOAD_BYTES_PER_SECOND_MIN = 200_000
-"""An upload slower than this is given up."""
 _STATES = {
     "queued": CopyState.WAITING,
     "pinning": CopyState.WAITING,
@@ -39,7 +32,7 @@ class PinningService:
 
     def __init__(self, client: Client, *, name: str, endpoint: str, token: str, gateway: str = "") -> None:
         self.name = name
-        self._asked = _Asked(client, name, token)
+        self._asked = Asked(client, name, token)
         self._endpoint = endpoint.rstrip("/")
         self._gateway = gateway.rstrip("/")
 
@@ -49,20 +42,20 @@ class PinningService:
     async def store(self, source: Source) -> Receipt:
         text = cids.to_text(source.root)
         query = urlencode({"cid": text, "status": "queued,pinning,pinned", "limit": "1"})
-        listed = _object(await self._asked("GET", f"{self._endpoint}/pins?{query}"), self.name)
+        listed = object_of(await self._asked("GET", f"{self._endpoint}/pins?{query}"), self.name)
         if found := listed.get("results"):
             return self._receipt(found[0])
         body = json.dumps({"cid": text, "name": source.name[:255]}).encode()
         headers = {"Content-Type": "application/json"}
         return self._receipt(
-            _object(await self._asked("POST", f"{self._endpoint}/pins", body=body, headers=headers), self.name)
+            object_of(await self._asked("POST", f"{self._endpoint}/pins", body=body, headers=headers), self.name)
         )
 
     async def status(self, root: CID, ref: str) -> Receipt:
         reply = await self._asked("GET", f"{self._endpoint}/pins/{quote(ref, safe='')}", missing=True)
         if reply.status == 404:
             return Receipt(ref=ref, state=CopyState.LOST, detail="the service has no such pin")
-        return self._receipt(_object(reply, self.name))
+        return self._receipt(object_of(reply, self.name))
 
     async def read(self, root: CID, ref: str, cid: CID) -> bytes:
         return await self._asked.block(self._gateway, cid)
@@ -86,7 +79,7 @@ class Pinata:
     name = "pinata"
 
     def __init__(self, client: Client, *, token: str, upload_url: str, api_url: str, gateway: str) -> None:
-        self._asked = _Asked(client, self.name, token)
+        self._asked = Asked(client, self.name, token)
         self._upload_url = upload_url.rstrip("/")
         self._api_url = api_url.rstrip("/")
         self._gateway = gateway.rstrip("/")
@@ -96,14 +89,14 @@ class Pinata:
 
     async def store(self, source: Source) -> Receipt:
         text = cids.to_text(source.root)
-        found = _object(
+        found = object_of(
             await self._asked("GET", f"{self._api_url}/v3/files/public?{urlencode({'cid': text})}"), self.name
         )
         files = (found.get("data") or {}).get("files") or []
         if not files:
             fields = {"network": "public", "name": source.name[:50] or text, "car": "true"}
             reply = await self._asked.upload(f"{self._upload_url}/v3/files", source, fields)
-            files = [_object(reply, self.name).get("data") or {}]
+            files = [object_of(reply, self.name).get("data") or {}]
         if files[0].get("cid") != text:
             raise ProviderFailed(f"Pinata stored something else than {text}.")
         return self._receipt(files[0])
@@ -112,7 +105,7 @@ class Pinata:
         reply = await self._asked("GET", f"{self._api_url}/v3/files/public/{quote(ref, safe='')}", missing=True)
         if reply.status == 404:
             return Receipt(ref=ref, state=CopyState.LOST, detail="Pinata has no such file")
-        return self._receipt(_object(reply, self.name).get("data") or {})
+        return self._receipt(object_of(reply, self.name).get("data") or {})
 
     async def read(self, root: CID, ref: str, cid: CID) -> bytes:
         return await self._asked.block(self._gateway, cid)
@@ -132,7 +125,7 @@ class Filebase:
     name = "filebase"
 
     def __init__(self, client: Client, *, token: str, rpc_url: str, gateway: str) -> None:
-        self._asked = _Asked(client, self.name, token)
+        self._asked = Asked(client, self.name, token)
         self._rpc_url = rpc_url.rstrip("/")
         self._gateway = gateway.rstrip("/")
 
@@ -143,7 +136,7 @@ class Filebase:
         text = cids.to_text(source.root)
         reply = await self._asked.upload(f"{self._rpc_url}/api/v0/dag/import?pin-roots=true", source, {})
         for line in reply.body.splitlines():
-            root = _json(line, self.name).get("Root") or {}
+            root = read_object(line, self.name).get("Root") or {}
             if (root.get("Cid") or {}).get("/") == text and not root.get("PinErrorMsg"):
                 return Receipt(ref=text, state=CopyState.STORED, url=f"{self._gateway}/ipfs/{text}")
         raise ProviderFailed(
@@ -152,7 +145,7 @@ class Filebase:
 
     async def status(self, root: CID, ref: str) -> Receipt:
         reply = await self._asked("POST", f"{self._rpc_url}/api/v0/pin/ls?{urlencode({'arg': ref})}", missing=True)
-        kept = reply.status == 200 and ref in (_object(reply, self.name).get("Keys") or {})
+        kept = reply.status == 200 and ref in (object_of(reply, self.name).get("Keys") or {})
         state = CopyState.STORED if kept else CopyState.LOST
         return Receipt(ref=ref, state=state, url=f"{self._gateway}/ipfs/{ref}")
 
@@ -185,128 +178,3 @@ def open_filebase(settings: Settings, client: Client) -> Filebase:
     return Filebase(
         client, token=settings.filebase_token, rpc_url=settings.filebase_rpc_url, gateway=settings.filebase_gateway
     )
-
-
-# --- asking ----------------------------------------------------------------------------------------------------------
-
-
-class _Asked:
-    """Requests to one provider, with its token; failures in our words. The addresses are the operator's."""
-
-    def __init__(self, client: Client, name: str, token: str) -> None:
-        self._client = client
-        self._name = name
-        self._token = token
-
-    async def __call__(
-        self,
-        method: str,
-        url: str,
-        *,
-        body: bytes | None = None,
-        headers: dict[str, str] | None = None,
-        missing: bool = False,
-    ) -> Reply:
-        """A reply with a status of success, or 404 if ``missing`` is an answer, too."""
-        try:
-            reply = await self._client.request(
-                method,
-                url,
-                headers={"Authorization": f"Bearer {self._token}", **(headers or {})},
-                body=body,
-                limit_bytes=ANSWER_BYTES_MAX,
-                timeout_seconds=SECONDS,
-                allow_private=True,
-                follow_redirects=False,
-            )
-        except Error as error:
-            raise ProviderFailed(f"{self._name}: {error.message}", detail=error.detail) from error
-        self._check(reply.status, reply.body, missing)
-        return reply
-
-    async def upload(self, url: str, source: Source, fields: dict[str, str]) -> Reply:
-        """The CAR as a form's file, streamed."""
-        boundary = secrets.token_hex(16)
-        before = b"".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
-            for key, value in fields.items()
-        )
-        file_name = f"{cids.to_text(source.root)}.car"
-        before += (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"\r\n'
-            "Content-Type: application/vnd.ipld.car\r\n\r\n"
-        ).encode()
-        after = f"\r\n--{boundary}--\r\n".encode()
-
-        async def form() -> AsyncIterator[bytes]:
-            yield before
-            async for piece in source.car():
-                yield piece
-            yield after
-
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(len(before) + source.car_bytes + len(after)),
-        }
-        seconds = SECONDS + source.car_bytes / UPLOAD_BYTES_PER_SECOND_MIN
-        try:
-            async with self._client.stream(
-                "POST",
-                url,
-                headers=headers,
-                body=form(),
-                limit_bytes=ANSWER_BYTES_MAX,
-                timeout_seconds=seconds,
-                allow_private=True,
-            ) as answer:
-                body = b"".join([piece async for piece in answer.pieces])
-        except ProviderRefused:
-            raise
-        except Error as error:
-            raise ProviderFailed(f"{self._name}: {error.message}", detail=error.detail) from error
-        self._check(answer.status, body, missing=False)
-        return Reply(answer.status, answer.headers, body, url)
-
-    async def block(self, gateway: str, cid: CID) -> bytes:
-        """A block from the provider's gateway, without the token: what everybody gets."""
-        if not gateway:
-            raise NotReadable(f"{self._name} has no gateway that we know of, so its copy cannot be read back.")
-        try:
-            reply = await self._client.request(
-                "GET",
-                f"{gateway}/ipfs/{cids.to_text(cid)}?format=raw",
-                headers={"Accept": "application/vnd.ipld.raw"},
-                limit_bytes=BLOCK_BYTES_MAX,
-                timeout_seconds=SECONDS,
-                allow_private=True,
-            )
-        except Error as error:
-            raise ProviderFailed(f"{self._name}'s gateway: {error.message}", detail=error.detail) from error
-        if reply.status != 200:
-            raise ProviderFailed(f"{self._name}'s gateway answered {reply.status}.")
-        return reply.body
-
-    def _check(self, status: int, body: bytes, missing: bool) -> None:
-        if status < 300 or (missing and status == 404):
-            return
-        shown = body[:200].decode("utf-8", "replace")
-        if status in (401, 403):
-            raise ProviderRefused(f"{self._name} does not accept our token.", detail=shown)
-        if status in (402, 409, 413) or (400 <= status < 500 and status not in (404, 408, 425, 429)):
-            raise ProviderRefused(f"{self._name} refused the content (HTTP {status}).", detail=shown)
-        raise ProviderFailed(f"{self._name} answered with HTTP {status}.", detail=shown)
-
-
-def _object(reply: Reply, name: str) -> dict[str, Any]:
-    return _json(reply.body, name)
-
-
-def _json(body: bytes, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError as error:
-        raise ProviderFailed(f"{name} answered with something that is no JSON.") from error
-    if not isinstance(found, dict):
-        raise ProviderFailed(f"{name} answered with something that is no object.")
-    return found
