@@ -42,7 +42,7 @@ def _control_plane(platform: Platform) -> ASGIApp:
     from af import api
     from af.pages.routes import routes as page_routes
     from af.server import pages as first_page
-    from af.storage import pinning_api
+    from af.storage import http as storage_http
 
     graphql = api.application(platform)
     router = Router([*rest_routes(), *first_page.routes(), *page_routes()], default=_Missing(), redirect_slashes=False)
@@ -63,7 +63,7 @@ def _control_plane(platform: Platform) -> ASGIApp:
         auth.authenticate,
         uncounted=("/assets/",),
         secret=("/invitations/", "/organizations/invitations/"),
-        renderings={pinning_api.PREFIX: pinning_api.failure},
+        renderings=storage_http.renderings,
     )
 
 

@@ -150,3 +150,6 @@ routes = [
     *fleek.routes,
     *pinning_api.routes,
 ]
+
+renderings = {pinning_api.PREFIX: pinning_api.failure}
+"""How errors look where another standard says so (see `web.RequestContext`)."""

@@ -21,7 +21,7 @@ from af.core.ids import ProjectId
 from af.core.web import RequestContext
 from af.protocols.ipfs import car
 from af.protocols.ipfs import cid as cids
-from af.storage import http, pinning_api
+from af.storage import http
 from tests.unit.storage.conftest import SITE, Content
 
 
@@ -43,8 +43,8 @@ class Caller:
         async def authenticate(_: Context, __: HTTPConnection) -> Actor:
             return actor
 
-        shapes = {pinning_api.PREFIX: pinning_api.failure}
-        self._app = RequestContext(Router(routes=http.routes), platform, authenticate, renderings=shapes)
+        app = Router(routes=http.routes)
+        self._app = RequestContext(app, platform, authenticate, renderings=http.renderings)
 
     async def __call__(
         self, method: str, target: str, body: Sequence[bytes] | bytes = b"", *, cut: bool = False, **headers: str
