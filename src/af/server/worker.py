@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from af import auth, projects
+from af.auth import jobs as auth_jobs
 from af.core import events, limits
 from af.core.context import Platform
 from af.core.messages import jobs as messages_jobs
@@ -28,10 +29,9 @@ from af.server.parts import PartSpec
 from af.sites import jobs as sites_jobs
 from af.storage import jobs as storage_jobs
 
-_DOMAINS = (domains_jobs, storage_jobs, names_jobs, replication_jobs, sites_jobs, messages_jobs)
+_DOMAINS = (auth_jobs, domains_jobs, storage_jobs, names_jobs, replication_jobs, sites_jobs, messages_jobs)
 _UPKEEP = (
     Schedule("auth.prune", 6 * 3600.0, auth.prune),
-    Schedule("auth.erase_accounts", 3600.0, auth.profile.erase_due),
     Schedule("limits.prune", 3600.0, limits.prune),
     Schedule("projects.expire_invitations", 3600.0, projects.expire_invitations),
     Schedule("auth.keys", 3600.0, auth.rotate_due_keys),

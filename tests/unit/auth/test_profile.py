@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from af import auth
-from af.auth import profile, sign_in
+from af.auth import jobs, profile, sign_in
 from af.auth.errors import (
     DeletionNotConfirmed,
     InvalidProfile,
@@ -148,10 +148,10 @@ async def test_an_account_is_deleted_after_time_to_change_ones_mind(platform: Pl
     with pytest.raises(Unauthenticated):
         await auth.authenticate_token(visitor(platform), token.text)
     system = platform.context(SYSTEM)
-    assert await profile.erase_due(system) == 0
+    assert await jobs.erase_due(system) == 0
     clock.advance(timedelta(days=14, seconds=1))
-    assert await profile.erase_due(system) == 1
-    assert await profile.erase_due(system) == 0
+    assert await jobs.erase_due(system) == 1
+    assert await jobs.erase_due(system) == 0
     gone = (await auth.users_by_id(system, [user.id]))[user.id]
     assert gone.username.startswith("deleted-")
     assert (gone.email, gone.display_name) == (None, None)
@@ -170,12 +170,12 @@ async def test_an_account_that_cannot_be_erased_holds_up_no_other(platform: Plat
         held = sa.text("INSERT INTO holds SELECT id FROM login_methods WHERE user_id = :user")
         await tx.execute(held, {"user": first})
     clock.advance(timedelta(days=14, seconds=1))
-    assert await profile.erase_due(system) == 1
+    assert await jobs.erase_due(system) == 1
     users = await auth.users_by_id(system, [first, second])
     assert (users[first].email is None, users[second].email is None) == (False, True)
     async with system.transaction() as tx:
         await tx.execute(sa.text("DROP TABLE holds"))
-    assert await profile.erase_due(system) == 1
+    assert await jobs.erase_due(system) == 1
 
 
 async def test_nobody_keeps_an_account_from_being_erased_by_taking_its_name(
@@ -185,7 +185,7 @@ async def test_nobody_keeps_an_account_from_being_erased_by_taking_its_name(
     await auth.create_user(platform.context(SYSTEM), f"deleted-{ids.label(done.user.id)}")
     await profile.schedule_deletion(person(platform, done), done.user.username)
     clock.advance(timedelta(days=14, seconds=1))
-    assert await profile.erase_due(platform.context(SYSTEM)) == 1
+    assert await jobs.erase_due(platform.context(SYSTEM)) == 1
 
 
 async def test_who_comes_back_in_time_keeps_everything(platform: Platform, clock: FixedClock) -> None:
@@ -198,7 +198,7 @@ async def test_who_comes_back_in_time_keeps_everything(platform: Platform, clock
     assert again.user.id == done.user.id
     assert (await profile.restore(person(platform, again))).deletes_at is None
     clock.advance(timedelta(days=2))
-    assert await profile.erase_due(platform.context(SYSTEM)) == 0
+    assert await jobs.erase_due(platform.context(SYSTEM)) == 0
     await auth.authenticate_token(visitor(platform), token.text)
 
 

@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from af.auth import rules, store
 from af.auth.errors import DeletionNotConfirmed, InvalidCredentials, InvalidProfile, LastMethod, MethodNotFound
 from af.auth.models import LoginMethod, User
@@ -16,8 +14,7 @@ from af.auth.service.accounts import EMAIL
 from af.auth.service.users import person, require_person, require_recent
 from af.core import audit, ids
 from af.core.context import ActorKind, Context
-from af.core.db import DatabaseUnavailable
-from af.core.errors import Error, Forbidden
+from af.core.errors import Forbidden
 from af.core.ids import UserId
 
 _AUDIT_EXPORTED_MAX = 10_000
@@ -152,32 +149,17 @@ async def restore(ctx: Context) -> User:
     return replace(user, deletes_at=None)
 
 
-async def erase_due(ctx: Context) -> int:
-    """Erase the accounts whose time is over; run by the worker's schedule. Their rows stay without anything personal:
-    the audit log and what others own point at them. Returns how many; one that fails is logged, and holds up none."""
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform itself erases accounts.")
-    erased = 0
-    after: UserId | None = None
-    while due := await _due(ctx, after):
-        for user_id in due:
-            try:
-                erased += await _erase(ctx, user_id)
-            except DatabaseUnavailable:
-                raise  # nobody's fault: the next run tries them all again
-            except (Error, SQLAlchemyError) as error:  # the next run tries this one again; the others need not wait
-                ctx.log.error("an account was not erased", user=user_id, exc_info=error)
-        after = due[-1]
-    return erased
-
-
-async def _due(ctx: Context, after: UserId | None) -> list[UserId]:
+async def due_for_erasure(ctx: Context, after: UserId | None) -> list[UserId]:
+    """Accounts whose time is over, by id (at most 100); ``after`` is the last of the page before."""
+    _require_platform(ctx)
     async with ctx.reading() as connection:
         return await store.users.due_for_deletion(connection, ctx.now, after=after, limit=_ERASED_BATCH)
 
 
-async def _erase(ctx: Context, user_id: UserId) -> bool:
-    """False when the account was restored meanwhile."""
+async def erase(ctx: Context, user_id: UserId) -> bool:
+    """Erase an account whose time is over; false when it was restored meanwhile. Its row stays without anything
+    personal: the audit log and what others own point at it."""
+    _require_platform(ctx)
     # By chance, not by the account's own id: others see that one, and could take the name to keep it from being erased.
     username = f"deleted-{ids.label(ids.new(ids.USER, ctx.now))}"
     async with ctx.transaction() as tx:
@@ -186,6 +168,11 @@ async def _erase(ctx: Context, user_id: UserId) -> bool:
         await store.erase(tx, user_id)
         await audit.record(ctx, f"user:{user_id}", "account.erase", user_id)
     return True
+
+
+def _require_platform(ctx: Context) -> None:
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform itself erases accounts.")
 
 
 def _own(everything: list[LoginMethod], method_id: str) -> LoginMethod:
