@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -280,6 +281,38 @@ def test_a_node_that_always_crashes_does_not_stop_the_platform(tmp_path: Path) -
         ready = platform.request("/ready")
         assert ready.status == 200
         assert "does not answer" in ready.json()["checks"]["kubo"]
+
+
+def test_a_node_elsewhere_announces_sites_and_names_to_a_third_one(tmp_path: Path) -> None:
+    """By a real DHT of two nodes: the third one asks it who has the content, and where the name leads."""
+    binary = kubo.kubo_or_skip()
+    with (
+        kubo.KuboDaemon(binary, swarm=True, routing="dhtserver", token="secret") as elsewhere,
+        kubo.KuboDaemon(binary, swarm=True, routing="dhtserver") as third,
+    ):
+        third.connect(elsewhere.address())
+        settings = {"AF_KUBO_RPC_URL": elsewhere.api_url, "AF_KUBO_RPC_TOKEN": "secret"}
+        with running(tmp_path, verb=("up",), **settings) as platform:
+            ours = Beside(platform)
+            cid = ours.deploy("announced", {"index.html": b"found by the DHT"})
+            name = json.loads(ours.af("ipns", "create", "stable", "--json"))["name"]
+            ours.af("ipns", "publish", "stable", f"/ipfs/{cid}")
+            peer_id = elsewhere.address().rpartition("/")[2]
+            wait_until(lambda: peer_id in _providers(third, cid), seconds=40, what="a provider of the site")
+            wait_until(lambda: _resolved(third, name) == f"/ipfs/{cid}", seconds=40, what="the IPNS record")
+            assert third.call(f"/api/v0/cat?arg=/ipns/{name}/index.html") == b"found by the DHT"
+
+
+def _providers(node: kubo.KuboDaemon, cid: str) -> str:
+    return node.call(f"/api/v0/routing/findprovs?arg={cid}").decode()
+
+
+def _resolved(node: kubo.KuboDaemon, name: str) -> str:
+    try:
+        found: str = json.loads(node.call(f"/api/v0/name/resolve?arg=/ipns/{name}&nocache=true"))["Path"]
+    except HTTPError:  # 500: it finds no record yet
+        return ""
+    return found
 
 
 def _refused(folder: Path, **settings: str) -> str:

@@ -65,7 +65,14 @@ class KuboRepository:
     others on this machine can connect to it."""
 
     def __init__(
-        self, binary: Path, directory: Path, *, sync: bool = False, swarm: bool = False, token: str = ""
+        self,
+        binary: Path,
+        directory: Path,
+        *,
+        sync: bool = False,
+        swarm: bool = False,
+        token: str = "",
+        routing: str = "none",
     ) -> None:
         self.binary = binary
         self.directory = directory
@@ -78,7 +85,7 @@ class KuboRepository:
         }
         if not (directory / "repo" / "config").exists():
             self.run("init", "--empty-repo", "--profile=test")  # profile: loopback addresses, nobody to bootstrap from
-            self._configure(sync, swarm, token)
+            self._configure(sync, swarm, token, routing)
 
     def run(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """Runs `ipfs <arguments>` and returns its output; raises RuntimeError with what it said on failure."""
@@ -94,7 +101,7 @@ class KuboRepository:
             raise RuntimeError(f"ipfs {' '.join(arguments[:4])}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout
 
-    def _configure(self, sync: bool, swarm: bool, token: str) -> None:
+    def _configure(self, sync: bool, swarm: bool, token: str, routing: str) -> None:
         path = self.directory / "repo" / "config"
         config: dict[str, Any] = json.loads(path.read_text())
         config["Addresses"] = {
@@ -108,7 +115,7 @@ class KuboRepository:
             config["API"] = {**config["API"], "Authorizations": {"test": allowed}}
         config["Bootstrap"] = []
         config["AutoConf"] = {"Enabled": False}
-        config["Routing"] = {**config.get("Routing", {}), "Type": "none", "DelegatedRouters": []}
+        config["Routing"] = {**config.get("Routing", {}), "Type": routing, "DelegatedRouters": []}
         config["Discovery"] = {"MDNS": {"Enabled": False}}
         config["DNS"] = {"Resolvers": {}}
         config["Ipns"] = {**config.get("Ipns", {}), "DelegatedPublishers": []}
@@ -122,9 +129,13 @@ class KuboRepository:
 
 class KuboDaemon:
     """`with KuboDaemon(binary) as kubo:` a running daemon on free loopback ports, gone afterwards. It is offline, or
-    with ``swarm`` talks to whom it is connected to (`connect`). With ``token`` its RPC API wants that as Bearer."""
+    with ``swarm`` talks to whom it is connected to (`connect`). With ``token`` its RPC API wants that as Bearer.
+    ``routing="dhtserver"`` makes a DHT with those it is connected to."""
 
-    def __init__(self, binary: Path, *, sync: bool = False, swarm: bool = False, token: str = "") -> None:
+    def __init__(
+        self, binary: Path, *, sync: bool = False, swarm: bool = False, token: str = "", routing: str = "none"
+    ) -> None:
+        self._routing = routing
         self._binary = binary
         self._token = token
         self._swarm = swarm
@@ -138,7 +149,12 @@ class KuboDaemon:
         with contextlib.ExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kubo-")))
             self.repository = KuboRepository(
-                self._binary, directory, sync=self._sync, swarm=self._swarm, token=self._token
+                self._binary,
+                directory,
+                sync=self._sync,
+                swarm=self._swarm,
+                token=self._token,
+                routing=self._routing,
             )
             log = stack.enter_context((directory / "daemon.log").open("wb"))
             process = subprocess.Popen(

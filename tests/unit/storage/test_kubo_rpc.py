@@ -96,6 +96,28 @@ async def test_an_ipns_record_made_here_is_resolved_there(rpc: KuboRpc, node: ku
     assert json.loads(node.call(f"/api/v0/name/resolve?arg=/ipns/{name}&offline=true"))["Path"] == path
 
 
+async def test_what_is_announced_is_found_by_another_node() -> None:
+    """By a real DHT of two nodes."""
+    binary = kubo.kubo_or_skip()
+    with (
+        kubo.KuboDaemon(binary, swarm=True, routing="dhtserver") as first,
+        kubo.KuboDaemon(binary, swarm=True, routing="dhtserver") as second,
+    ):
+        rpc = KuboRpc(first.api_url, Client())
+        await rpc.connect(second.address())
+        assert await rpc.peers() == 1
+        content = folder({"index.html": b"announced"})
+        await rpc.import_car(pieces(content.car()))
+        await rpc.provide(content.root)
+        found = second.call(f"/api/v0/routing/findprovs?arg={cids.to_text(content.root)}").decode()
+        assert (await rpc.identity()).peer_id in found
+        fetched = KuboRpc(second.api_url, Client())
+        for cid, data in content.blocks.items():
+            assert await fetched.block_get(cid) is None
+            assert await fetched.block_get(cid, offline=False) == data
+        assert await fetched.block_get(cids.of(cids.RAW, b"nowhere"), offline=False, timeout_seconds=2.5) is None
+
+
 async def test_nobody_to_tell_is_an_error(rpc: KuboRpc, site: Content) -> None:
     with pytest.raises(KuboRefused, match="routing/provide"):
         await rpc.provide(site.root)

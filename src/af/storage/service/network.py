@@ -48,14 +48,15 @@ async def check_kubo(ctx: Context) -> str:
 
 async def publish_ipns_record(ctx: Context, name: str, record: bytes) -> None:
     """Give a valid IPNS record that is public here to the network. ``name`` is the IPNS name as text. The caller has
-    authorised, and tries again when it fails; a node in a network of its own keeps the record for itself.
+    authorised and verified, and tries again when it fails. In a network of peers alone there is nowhere to put it.
 
     :raises KuboNotConfigured: there is no node. :raises BlockServiceFailed: it is down, or refused
     """
     node = kubo_node(ctx)
     if node is None:
         raise _not_configured()
-    await node.put_ipns_record(name, record)
+    if _has_routing(ctx):
+        await node.put_ipns_record(name, record)
 
 
 async def copies_due(ctx: Context) -> list[KuboCopy]:
@@ -133,7 +134,7 @@ async def _give(ctx: Context, node: KuboRpc, copy: KuboCopy) -> None:
             return
         if not await node.is_pinned(copy.root):
             await node.import_car(public_car(ctx, copy.root))
-        announces = not (ctx.settings.kubo and ctx.settings.kubo_network == "peers")  # there is nowhere to announce it
+        announces = _has_routing(ctx)
         await _note(ctx, copy, CopyState.PINNED, turn=turn, due_at=ctx.now if announces else None)
         turn += 1
         _count("pinned")
@@ -204,6 +205,11 @@ async def _note(ctx: Context, copy: KuboCopy, state: CopyState, *, turn: int, du
 def _named(ctx: Context) -> KuboRpc | None:
     found: KuboRpc | None = ctx.platform.ports.get(KuboRpc)
     return found
+
+
+def _has_routing(ctx: Context) -> bool:
+    """Whether the node can tell others at all; of a node elsewhere we suppose so."""
+    return not (ctx.settings.kubo and ctx.settings.kubo_network == "peers")
 
 
 def _not_configured() -> KuboNotConfigured:
