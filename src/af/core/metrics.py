@@ -32,6 +32,8 @@ CATALOGUE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "af_storage_blocks_total": ("counter", "Blocks received in uploads, by whether they were new.", ("new",)),
     "af_storage_s3_reads_total": ("counter", "Blocks read with the S3 store, by where they were.", ("source",)),
     "af_storage_s3_calls_total": ("counter", "Calls to the S3 server: ok, retried, failed.", ("method", "outcome")),
+    "af_storage_pin_requests_total": ("counter", "Pin requests that came to an end: pinned, failed.", ("state",)),
+    "af_storage_retrieved_bytes_total": ("counter", "Block bytes fetched for pin requests and stored.", ()),
     "af_storage_kubo_copies_total": (
         "counter",
         "Public roots in the Kubo node, by what became of them: pinned, announced, unpinned, failed.",

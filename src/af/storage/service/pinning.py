@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from af.core import metrics
 from af.core.clock import monotonic
 from af.core.context import ActorKind, Context
 from af.core.errors import Error, Forbidden
@@ -68,6 +69,7 @@ async def fulfil_pin_request(ctx: Context, request_id: PinRequestId) -> None:
         await store.requests.update(tx, request.id, **ended, blocks=summary.blocks, bytes=report.bytes)
         await release(ctx, "upload", request.id)
         await tell(ctx, replace(request, state=PinState.PINNED))
+    metrics.counter("af_storage_pin_requests_total").labels("pinned").inc()
 
 
 async def fail_pin_request(ctx: Context, request_id: PinRequestId, error: Error) -> None:
@@ -82,6 +84,8 @@ async def fail_pin_request(ctx: Context, request_id: PinRequestId, error: Error)
         request = await store.requests.get_any(tx, request_id)
         if changed and request is not None:
             await tell(ctx, request)
+    if changed:
+        metrics.counter("af_storage_pin_requests_total").labels("failed").inc()
 
 
 async def _begin(ctx: Context, request_id: PinRequestId) -> tuple[PinRequest, int] | None:
@@ -107,7 +111,9 @@ class _Report:
         self.bytes = request.bytes  # of an earlier run that was cut off
 
     async def __call__(self, blocks: int, size: int) -> None:
-        self.bytes = self._request.bytes + size
+        fetched = self._request.bytes + size
+        metrics.counter("af_storage_retrieved_bytes_total").inc(fetched - self.bytes)
+        self.bytes = fetched
         if monotonic() < self._due:
             return
         self._due = monotonic() + _REPORT_SECONDS
