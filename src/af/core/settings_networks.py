@@ -54,6 +54,12 @@ class NetworkSettings:
         "", "AF_FILECOIN_PIN_URL", "Your Filecoin Pin daemon, for example http://127.0.0.1:3456.", kinds.http_url
     )
     filecoin_pin_token: str = setting("", "AF_FILECOIN_PIN_TOKEN", "What it takes as Bearer.", secret=True)
+    filecoin_pin_gateway_url: str = setting(
+        "",
+        "AF_FILECOIN_PIN_GATEWAY_URL",
+        "A trustless gateway that reads what is stored there, so that copies can be proved; empty for none.",
+        kinds.http_url,
+    )
 
     # Arweave
     arweave_key_file: str = setting(

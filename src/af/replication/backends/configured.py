@@ -61,5 +61,11 @@ def open_providers(settings: Settings, client: Client) -> Providers:
 
 def _others(settings: Settings, client: Client) -> dict[str, Callable[[], Provider]]:
     from af.replication.backends.arweave import open_arweave
+    from af.replication.backends.filecoin_pin import FilecoinPin, open_filecoin_pin
+    from af.replication.backends.lighthouse import Lighthouse, open_lighthouse
 
-    return {"arweave": lambda: open_arweave(settings, client)}
+    return {
+        "arweave": lambda: open_arweave(settings, client),
+        Lighthouse.name: lambda: open_lighthouse(settings, client),
+        FilecoinPin.name: lambda: open_filecoin_pin(settings, client),
+    }
