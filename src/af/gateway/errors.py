@@ -57,7 +57,8 @@ class NotAcceptable(InvalidInput):
     number = 5106
     http_status = 406
     explain = (
-        "The gateway serves files, `raw` blocks and `car` archives. Other formats are not offered for this content."
+        "The gateway gives content in its own form and never converts one codec into another: dag-cbor is no dag-json, "
+        "files are neither. `?format=raw` and `?format=car` always work; `tar` where names and symlinks stay inside."
     )
 
 
