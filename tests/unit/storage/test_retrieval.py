@@ -243,6 +243,20 @@ async def test_a_block_that_cannot_be_read_ends_it(fetch: Fetching, gateway: Tru
         await fetch(root, gateway)
 
 
+async def test_redirects_are_followed_and_do_not_go_in_circles(
+    fetch: Fetching, site: Content, gateway: TrustlessGateway, other: TrustlessGateway
+) -> None:
+    text = cids.to_text(site.root)
+    other.cars = True
+    gateway.broken[site.root] = answering.reply(301, b"", location=f"{other.url}/ipfs/{text}?format=car")
+    await fetch(site.root, gateway)
+    assert (gateway.asked, other.asked) == ([f"car {text}"], [f"car {text}"])
+    unknown = cids.of(cids.RAW, b"unknown")
+    gateway.broken[unknown] = answering.reply(302, b"", location=f"/ipfs/{cids.to_text(unknown)}?format=car")
+    with pytest.raises(RetrievalFailed):
+        await fetch(unknown, gateway)
+
+
 async def test_every_kind_of_broken_answer_is_survived(
     fetch: Fetching, site: Content, gateway: TrustlessGateway, other: TrustlessGateway
 ) -> None:

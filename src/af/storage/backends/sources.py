@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from af.core.clock import monotonic
 from af.core.errors import Error, Upstream
-from af.core.http import Client, Stream, is_public
+from af.core.http import Client, is_public
 from af.core.settings import Settings
 from af.protocols import multiaddr
 from af.protocols.ipfs import cid as cids
@@ -23,6 +23,8 @@ from af.storage.backends.kubo_rpc import KuboRpc
 
 _RAW = "application/vnd.ipld.raw"
 _CAR = "application/vnd.ipld.car; version=1; order=dfs; dups=n"
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_MAX = 3
 _BLOCK_SECONDS = 20.0
 _CAR_HEAD_SECONDS = 30.0
 _CAR_IDLE_SECONDS = 20.0
@@ -88,19 +90,28 @@ class GatewaySource:
         return reply.body
 
     async def car(self, root: CID, *, limit_bytes: int) -> AsyncGenerator[bytes, None]:
-        stream = self._client.stream(
-            "GET",
-            f"{self._base}/ipfs/{cids.to_text(root)}?format=car&dag-scope=all",
-            headers={"Accept": _CAR},
-            limit_bytes=limit_bytes,
-            timeout_seconds=min(_CAR_HEAD_SECONDS, self._patience_seconds),
-            idle_seconds=min(_CAR_IDLE_SECONDS, self._patience_seconds),
-            allow_private=self._allow_private,
-        )
-        async with stream as answer:
-            _check(answer)
-            async for piece in answer.pieces:
-                yield piece
+        url = f"{self._base}/ipfs/{cids.to_text(root)}?format=car&dag-scope=all"
+        for _ in range(_REDIRECTS_MAX + 1):
+            stream = self._client.stream(
+                "GET",
+                url,
+                headers={"Accept": _CAR},
+                limit_bytes=limit_bytes,
+                timeout_seconds=min(_CAR_HEAD_SECONDS, self._patience_seconds),
+                idle_seconds=min(_CAR_IDLE_SECONDS, self._patience_seconds),
+                allow_private=self._allow_private,
+            )
+            async with stream as answer:
+                location = answer.headers.get("location")
+                if answer.status in _REDIRECTS and location is not None:
+                    url = urljoin(url, location)  # to the CID's own host, for example
+                    continue
+                if answer.status != 200:
+                    raise Refused(f"HTTP {answer.status}")
+                async for piece in answer.pieces:
+                    yield piece
+                return
+        raise Refused(f"more than {_REDIRECTS_MAX} redirects")
 
 
 class KuboSource:
@@ -126,11 +137,6 @@ class KuboSource:
         async with self._rpc.dag_export(root, limit_bytes=limit_bytes, idle_seconds=self._car_seconds) as pieces:
             async for piece in pieces:
                 yield piece
-
-
-def _check(answer: Stream) -> None:
-    if answer.status != 200:
-        raise Refused(f"HTTP {answer.status}")
 
 
 def sources_for(settings: Settings, client: Client, origins: Sequence[str]) -> list[Source]:

@@ -117,6 +117,7 @@ class _Retrieval:
 
     async def walk(self, root: CID) -> None:
         """Fetch what is missing, one level after another."""
+        self.progress_at = monotonic()  # what asking for CARs took does not count
         level, seen = [root], {root}
         for _ in range(export.MAX_WALK_DEPTH):
             if not level:
@@ -247,12 +248,16 @@ class _CarTaker:
             await self._work.keep(self._batch)
 
     async def _parse(self, part: bytes) -> None:
-        self._batch += await asyncio.to_thread(self._new, part)
+        work = self._work
+        found = await asyncio.to_thread(self._new, part)
+        if found:
+            work.progress_at = monotonic()
+        elif monotonic() - work.progress_at > work.limits.patience_seconds:
+            raise _Failed(Refused("it sends nothing that was asked for"))
+        self._batch += found
         if sum(len(data) for _, data in self._batch) >= _STORED_BYTES:
             batch, self._batch = self._batch, []
-            await self._work.keep(batch)
-        if monotonic() - self._work.progress_at > self._work.limits.patience_seconds:
-            raise _Failed(Refused("it sends nothing that was asked for"))
+            await work.keep(batch)
 
     def _new(self, part: bytes) -> list[Block]:
         """In a thread: the blocks that are now whole and belong to the DAG, verified."""
