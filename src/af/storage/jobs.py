@@ -16,6 +16,8 @@ _FORGET = "storage.forget_project"
 _PIN = "storage.pin"
 _KUBO_COPY = "storage.kubo_copy"
 _DAY_SECONDS = 86_400.0
+COMPARISONS_MAX = 1_000
+"""Each is of some hundred roots."""
 
 
 async def _collect(ctx: Context) -> None:
@@ -65,6 +67,14 @@ async def _copy_failed(ctx: Context, error: Exception, root: str) -> None:
     await service.copy_failed(ctx, cids.parse(root), error)
 
 
+async def _compare_copies(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
+    """Makes rows for `_find_copies`, until there is nothing to make."""
+    for _ in range(COMPARISONS_MAX):
+        if not await service.compare_copies(ctx):
+            break
+    return []
+
+
 async def _find_copies(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
     """Each change of a row has a run of its own; the time tells a row from an earlier one of the same root."""
     return [
@@ -84,6 +94,7 @@ RECONCILERS = (
     Reconciler("storage.pin_requests", _PIN, _find_requests),
     Reconciler("storage.rebuilt", _RESTORE, _find_rebuilt, every_seconds=60.0),
     Reconciler("storage.deleted_projects", _FORGET, _find_deleted, every_seconds=60.0),
+    Reconciler("storage.kubo_roots", _KUBO_COPY, _compare_copies, every_seconds=300.0, topic="names"),
     Reconciler("storage.kubo_copies", _KUBO_COPY, _find_copies, topic="hosts"),
 )
 SCHEDULES = (

@@ -61,7 +61,8 @@ async def _kept(ctx: Context, project_id: ProjectId, content: Content, *, public
 
 
 async def _work(ctx: Context) -> list[KuboCopy]:
-    """One look of the reconciler, and all runs that follow from it; what was found."""
+    """One look of each reconciler, and all runs that follow from it; what was found."""
+    await service.compare_copies(ctx)
     found = await service.copies_due(ctx)
     for copy in found:
         await service.tend_copy(ctx, copy.root)
@@ -83,6 +84,40 @@ async def test_what_is_public_is_pinned_and_then_there_is_nothing_to_do(
     assert await rpc.is_pinned(root)
     assert (await _copy(worker, root)).state is CopyState.PINNED
     assert await _work(worker) == []
+
+
+async def test_rows_follow_the_roots_at_once(
+    worker: Context, rpc: KuboRpc, owner: Context, project_id: ProjectId
+) -> None:
+    """Without a comparison: as in processes that know of the node."""
+    knowing = replace(owner, platform=worker.platform)
+    content = _content("at once")
+    for _ in range(2):  # the second time it comes back
+        root = await _kept(knowing, project_id, content)
+        [found] = await service.copies_due(worker)
+        assert (found.root, found.state) == (root, CopyState.WANTED)
+        await service.tend_copy(worker, root)
+        assert await rpc.is_pinned(root)
+        await storage.delete_pin(knowing, project_id, cids.to_text(root))
+        [found] = await service.copies_due(worker)
+        assert (found.root, found.state) == (root, CopyState.LEAVING)
+        await service.tend_copy(worker, root)
+        assert not await rpc.is_pinned(root)
+    await _kept(knowing, project_id, _content("private at once"), public=False)
+    assert await service.copies_due(worker) == []
+    assert await service.compare_copies(worker) == 0
+
+
+async def test_what_is_held_again_while_it_leaves_stays(
+    worker: Context, rpc: KuboRpc, owner: Context, project_id: ProjectId
+) -> None:
+    root = await _kept(owner, project_id, _content("still held"))
+    await _work(worker)
+    async with worker.transaction() as tx:
+        await copies.become(tx, [root], CopyState.LEAVING, now=worker.now, due_at=worker.now)
+    await service.tend_copy(worker, root)
+    assert await rpc.is_pinned(root)
+    assert (await _copy(worker, root)).state is CopyState.WANTED
 
 
 async def test_what_is_private_never_gets_there(
@@ -166,6 +201,7 @@ async def test_a_node_that_is_down_costs_nothing_and_gets_all_later(
 ) -> None:
     down = _with(platform, KuboRpc(f"http://127.0.0.1:{ports.free_port()}", Client()))
     root = await _kept(owner, project_id, _content("while it is down"))
+    assert await service.compare_copies(down) == 1
     assert await service.copies_due(down) == []
     assert (await _copy(down, root)).attempts == 0
     await _work(worker)
@@ -209,6 +245,7 @@ async def test_without_a_node_nothing_is_done_and_ipns_says_what_to_configure(
     system: Context, owner: Context, project_id: ProjectId
 ) -> None:
     await _kept(owner, project_id, _content("no node"))
+    assert await service.compare_copies(system) == 0
     assert await service.copies_due(system) == []
     with pytest.raises(KuboNotConfigured) as caught:
         await storage.publish_ipns_record(system, "k51…", b"")
@@ -220,7 +257,9 @@ async def test_a_node_that_is_the_block_store_is_told_nothing_more(
 ) -> None:
     await _kept(owner, project_id, _content("in the store"))
     settings = replace(worker.platform.settings, block_backend="kubo")
-    assert await service.copies_due(replace(worker.platform, settings=settings).context(SYSTEM)) == []
+    ctx = replace(worker.platform, settings=settings).context(SYSTEM)
+    assert await service.compare_copies(ctx) == 0
+    assert await service.copies_due(ctx) == []
 
 
 async def test_people_cannot_call_the_workers_part(owner: Context) -> None:

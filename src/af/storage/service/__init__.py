@@ -9,6 +9,7 @@ from af.storage.service.dag import hold, publish, release, verify_dag
 from af.storage.service.export import StoredFile, export_car, open_file, public_car, public_reader
 from af.storage.service.network import (
     check_kubo,
+    compare_copies,
     copies_due,
     copy_failed,
     kubo_node,
@@ -43,6 +44,7 @@ __all__ = [
     "block_stats",
     "check_kubo",
     "collect",
+    "compare_copies",
     "copies_due",
     "copy_failed",
     "create_pin",

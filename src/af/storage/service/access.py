@@ -16,6 +16,7 @@ from af.storage.errors import InvalidContentId
 if TYPE_CHECKING:
     from af.projects import Project
 
+_CID_HINT = "CIDs look like bafybei… or Qm…; `af storage list` shows what is kept."
 READ = "storage:read"
 WRITE = "storage:write"
 
@@ -28,6 +29,12 @@ async def may_upload(ctx: Context, project_id: str) -> Project:
         return await projects.authorize(ctx, "sites:write", project_id=project_id)
 
 
+def copies_are_kept(ctx: Context) -> bool:
+    """Whether public content is given to a Kubo node. One that is the block store itself holds private blocks, so it
+    should not talk to others."""
+    return bool(ctx.settings.kubo_rpc_url) and ctx.settings.block_backend != "kubo"
+
+
 def block_store(ctx: Context) -> BlockStore:
     """This process's block store."""
     return ctx.get(BlockStore)  # type: ignore[type-abstract]  # a protocol is the key of its implementation
@@ -38,4 +45,6 @@ def parse_cid(text: str, *, field: str = "cid") -> CID:
     try:
         return cids.parse(text)
     except InvalidCid as error:
-        raise InvalidContentId(f"{text[:80]!r} is not a CID.", field=field, detail=str(error)) from error
+        raise InvalidContentId(
+            f"{text[:80]!r} is not a CID.", field=field, hint=_CID_HINT, detail=str(error)
+        ) from error

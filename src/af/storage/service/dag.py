@@ -18,7 +18,7 @@ from af.storage import store
 from af.storage.backends import BlockStore
 from af.storage.errors import MISSING_SHOWN, BlockCorrupt, BlockMissing, DagTooLarge, InvalidDag, MissingBlocks
 from af.storage.models import DagSummary, RootKind
-from af.storage.service.access import block_store
+from af.storage.service.access import block_store, copies_are_kept
 from af.storage.service.blocks import batches
 
 LEASE = timedelta(hours=1)
@@ -74,13 +74,17 @@ async def hold(ctx: Context, project_id: ProjectId, root: CID, kind: RootKind, r
     authorised, verified and (for ``public``) published it."""
     async with ctx.transaction() as tx:
         await store.hold(tx, cid=root, kind=kind, ref=ref, project_id=project_id, public=public, now=ctx.now)
+        if public and copies_are_kept(ctx):
+            await store.copies.want(tx, [root], ctx.now)
 
 
 async def release(ctx: Context, kind: RootKind, *refs: str) -> None:
     """No longer keep what ``(kind, ref)`` held; its blocks go at a later collection if nothing else needs them. Joins
     the caller's transaction; the caller has authorised."""
     async with ctx.transaction() as tx:
+        public = await store.public_roots(tx, kind, refs) if copies_are_kept(ctx) else []
         await store.release(tx, kind, refs)
+        await store.copies.let_go(tx, public, ctx.now)
 
 
 async def _lease(ctx: Context, project_id: str, root: CID) -> None:

@@ -1,8 +1,8 @@
 """Public content on the open network: copies in the Kubo node, which announces them and gives them to other nodes.
 
-Public roots (`content_roots`) are the truth, rows of ``kubo_copies`` say how far the node is with each. Only blocks
-that everybody may see are read, so nothing private can get there. Nothing waits for the node: while it is down, rows
-wait.
+Public roots (`content_roots`) are the truth, rows of ``kubo_copies`` say how far the node is with each: they change
+with the roots (`dag.hold`, `dag.release`), and are compared with all of them now and then. Only blocks that everybody
+may see are read, so nothing private can get there. Nothing waits for the node: while it is down, rows wait.
 
 wanted -> pinned -> announced; when no public root holds it any more: leaving -> gone, until the node has collected it.
 """
@@ -20,6 +20,7 @@ from af.storage import store
 from af.storage.backends.kubo_rpc import KuboRpc
 from af.storage.errors import BlockServiceFailed, KuboNotConfigured
 from af.storage.models import CopyState, KuboCopy
+from af.storage.service.access import copies_are_kept
 from af.storage.service.export import public_car
 from af.storage.store import copies
 
@@ -33,9 +34,8 @@ _ERROR_MAX = 500
 
 
 def kubo_node(ctx: Context) -> KuboRpc | None:
-    """The node that talks to others, if the settings name one. One that is our block store holds private blocks, so it
-    should not."""
-    return _named(ctx) if ctx.settings.block_backend != "kubo" else None
+    """The node that talks to others, if the settings name one."""
+    return _named(ctx) if copies_are_kept(ctx) else None
 
 
 async def check_kubo(ctx: Context) -> str:
@@ -60,20 +60,11 @@ async def publish_ipns_record(ctx: Context, name: str, record: bytes) -> None:
 
 
 async def copies_due(ctx: Context) -> list[KuboCopy]:
-    """Bring the rows in line with the public roots, and find those to be worked on: none while the node is down. For
-    the worker."""
+    """Copies to be worked on: none while the node is down. For the worker."""
     _only_the_platform(ctx)
     node = kubo_node(ctx)
     if node is None:
         return []
-    async with ctx.reading() as connection:
-        changes = await copies.changes(connection, _PAGE)
-    if changes:
-        async with ctx.transaction() as tx:
-            now = ctx.now
-            await copies.want(tx, changes.fresh, now)
-            await copies.become(tx, changes.again, CopyState.WANTED, now=now, due_at=now)
-            await copies.become(tx, changes.unheld, CopyState.LEAVING, now=now, due_at=now)
     async with ctx.reading() as connection:
         found = await copies.due(connection, ctx.now, DUE_MAX)
     if found:
@@ -83,6 +74,21 @@ async def copies_due(ctx: Context) -> list[KuboCopy]:
             ctx.log.debug("the Kubo node does not answer; copies wait", waiting=len(found), why=error.message)
             return []
     return found
+
+
+async def compare_copies(ctx: Context) -> int:
+    """Bring the rows in line with all public roots, some hundreds at once: what was held before there was a node, or by
+    a process that knows of none, or let go of with a whole project. Returns how many changed. For the worker."""
+    _only_the_platform(ctx)
+    if kubo_node(ctx) is None:
+        return 0
+    async with ctx.reading() as connection:
+        changes = await copies.changes(connection, _PAGE)
+    if changes:
+        async with ctx.transaction() as tx:
+            await copies.want(tx, (*changes.fresh, *changes.again), ctx.now)
+            await copies.let_go(tx, changes.unheld, ctx.now)
+    return len(changes.fresh) + len(changes.again) + len(changes.unheld)
 
 
 async def tend_copy(ctx: Context, root: CID) -> None:
@@ -127,9 +133,7 @@ async def copy_failed(ctx: Context, root: CID, error: Exception) -> None:
 async def _give(ctx: Context, node: KuboRpc, copy: KuboCopy) -> None:
     turn = copy.turn
     if copy.state is CopyState.WANTED:
-        async with ctx.reading() as connection:
-            public = await store.is_held_publicly(connection, copy.root)
-        if not public:
+        if not await _is_public(ctx, copy.root):
             await _note(ctx, copy, CopyState.LEAVING, turn=turn, due_at=ctx.now)
             return
         if not await node.is_pinned(copy.root):
@@ -147,6 +151,9 @@ async def _give(ctx: Context, node: KuboRpc, copy: KuboCopy) -> None:
 
 async def _take_back(ctx: Context, node: KuboRpc, copy: KuboCopy) -> None:
     """What is unpinned is gone when the node collects its garbage; see `tend_kubo`."""
+    if await _is_public(ctx, copy.root):  # again, while another let go of it
+        await _note(ctx, copy, CopyState.WANTED, turn=copy.turn, due_at=ctx.now)
+        return
     await node.pin_rm(copy.root)
     await _note(ctx, copy, CopyState.GONE, turn=copy.turn, due_at=None)
     _count("unpinned")
@@ -193,6 +200,11 @@ async def _want_lost(ctx: Context, node: KuboRpc) -> None:
         if len(page) < _PAGE:
             return
         after = page[-1].root
+
+
+async def _is_public(ctx: Context, root: CID) -> bool:
+    async with ctx.reading() as connection:
+        return await store.is_held_publicly(connection, root)
 
 
 async def _note(ctx: Context, copy: KuboCopy, state: CopyState, *, turn: int, due_at: datetime | None) -> None:

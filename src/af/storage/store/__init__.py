@@ -189,6 +189,16 @@ async def release(connection: AsyncConnection, kind: str, refs: Sequence[str]) -
         await connection.execute(gone.where(content_roots.c.ref.in_(refs[start : start + _REFS_AT_ONCE])))
 
 
+async def public_roots(connection: AsyncConnection, kind: str, refs: Sequence[str]) -> list[CID]:
+    """What these hold for everybody."""
+    found: set[str] = set()
+    query = sa.select(content_roots.c.cid).where(content_roots.c.kind == kind, content_roots.c.public.is_(True))
+    for start in range(0, len(refs), _REFS_AT_ONCE):
+        page = query.where(content_roots.c.ref.in_(refs[start : start + _REFS_AT_ONCE]))
+        found.update((await connection.execute(page)).scalars())
+    return [cids.parse(text) for text in sorted(found)]
+
+
 async def lease_ends(connection: AsyncConnection, cid: CID, project_id: str) -> datetime | None:
     query = sa.select(content_roots.c.expires_at).where(
         content_roots.c.cid == cids.to_text(cid), content_roots.c.kind == "upload", content_roots.c.ref == project_id

@@ -30,18 +30,19 @@ kubo_copies = sa.Table(
 )
 """``due_at``: when something is to be done next, if anything is. ``turn`` counts changes: each run has its own."""
 
+_ROOTS_AT_ONCE = 500  # below every SQLite's limit of variables
 _HERE = (CopyState.WANTED.value, CopyState.PINNED.value, CopyState.ANNOUNCED.value)
 _NOT_HERE = (CopyState.LEAVING.value, CopyState.GONE.value)
 _is_public = sa.and_(content_roots.c.public.is_(True), content_roots.c.kind != "upload")
+_held = sa.exists().where(content_roots.c.cid == kubo_copies.c.root, _is_public)
 
 
 async def changes(connection: AsyncConnection, limit: int) -> CopyChanges:
     """Where the rows do not say what the public roots say, ``limit`` of each at most."""
-    held = sa.exists().where(content_roots.c.cid == kubo_copies.c.root, _is_public)
     known = sa.exists().where(kubo_copies.c.root == content_roots.c.cid)
     fresh = sa.select(content_roots.c.cid).where(_is_public, ~known).distinct().limit(limit)
-    again = sa.select(kubo_copies.c.root).where(kubo_copies.c.state.in_(_NOT_HERE), held).limit(limit)
-    unheld = sa.select(kubo_copies.c.root).where(kubo_copies.c.state.in_(_HERE), ~held).limit(limit)
+    again = sa.select(kubo_copies.c.root).where(kubo_copies.c.state.in_(_NOT_HERE), _held).limit(limit)
+    unheld = sa.select(kubo_copies.c.root).where(kubo_copies.c.state.in_(_HERE), ~_held).limit(limit)
 
     async def roots(query: sa.Select[Any]) -> tuple[CID, ...]:
         return tuple(cids.parse(text) for (text,) in await connection.execute(query))
@@ -50,7 +51,7 @@ async def changes(connection: AsyncConnection, limit: int) -> CopyChanges:
 
 
 async def want(connection: AsyncConnection, roots: Iterable[CID], now: datetime) -> None:
-    """Rows for roots that have none."""
+    """Copies of roots that have none, or none any more."""
     for root in roots:
         row = insert_into(connection, kubo_copies).values(
             root=cids.to_text(root),
@@ -62,7 +63,32 @@ async def want(connection: AsyncConnection, roots: Iterable[CID], now: datetime)
             created_at=now,
             updated_at=now,
         )
-        await connection.execute(row.on_conflict_do_nothing(index_elements=["root"]))
+        again = row.on_conflict_do_update(
+            index_elements=["root"],
+            set_={
+                "state": CopyState.WANTED.value,
+                "attempts": 0,
+                "turn": kubo_copies.c.turn + 1,
+                "error": "",
+                "due_at": now,
+                "updated_at": now,
+            },
+            where=kubo_copies.c.state.in_(_NOT_HERE),
+        )
+        await connection.execute(again)
+
+
+async def let_go(connection: AsyncConnection, roots: Sequence[CID], now: datetime) -> None:
+    """Take back the copies of those roots that nothing public holds."""
+    if roots:
+        await _become(
+            connection,
+            roots,
+            CopyState.LEAVING,
+            now=now,
+            due_at=now,
+            only=sa.and_(kubo_copies.c.state.in_(_HERE), ~_held),
+        )
 
 
 async def become(
@@ -77,19 +103,26 @@ async def become(
     turn: int | None = None,
 ) -> None:
     """Change rows. With ``turn`` only those that nobody has changed since."""
-    change = sa.update(kubo_copies).where(kubo_copies.c.root.in_(list(map(cids.to_text, roots))))
-    if turn is not None:
-        change = change.where(kubo_copies.c.turn == turn)
-    await connection.execute(
-        change.values(
-            state=state.value,
-            due_at=due_at,
-            attempts=attempts,
-            error=error,
-            turn=kubo_copies.c.turn + 1,
-            updated_at=now,
-        )
-    )
+    only = kubo_copies.c.turn == turn if turn is not None else sa.true()
+    await _become(connection, roots, state, now=now, due_at=due_at, attempts=attempts, error=error, only=only)
+
+
+async def _become(
+    connection: AsyncConnection,
+    roots: Sequence[CID],
+    state: CopyState,
+    *,
+    now: datetime,
+    due_at: datetime | None,
+    attempts: int = 0,
+    error: str = "",
+    only: sa.ColumnElement[bool],
+) -> None:
+    values = {"state": state.value, "due_at": due_at, "attempts": attempts, "error": error, "updated_at": now}
+    for start in range(0, len(roots), _ROOTS_AT_ONCE):
+        named = [cids.to_text(root) for root in roots[start : start + _ROOTS_AT_ONCE]]
+        change = sa.update(kubo_copies).where(kubo_copies.c.root.in_(named), only)
+        await connection.execute(change.values(**values, turn=kubo_copies.c.turn + 1))
 
 
 async def get(connection: AsyncConnection, root: CID) -> KuboCopy | None:
