@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 import random
 import secrets
-import signal
 import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +15,8 @@ from typing import Any
 
 import pytest
 
-from af.core.clock import SystemClock
-from af.protocols.ipfs import cid as cids
 from tests.e2e.platform import AF, Running, running
 from tests.support import s3
-from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.s3, pytest.mark.postgres]
 
@@ -137,80 +130,3 @@ def test_the_doctor_says_whether_the_bucket_answers(cluster: Cluster) -> None:
     assert "AF_S3_SECRET_ACCESS_KEY" in refused["fix"]
     with cluster.without_the_bucket():
         assert "does not answer" in s3_check()["detail"]
-
-
-# --- kill -9 ---------------------------------------------------------------------------------------------------------
-
-# Puts blocks that follow from (name, number) and writes a number to stdout once its put has returned.
-_WRITER = """
-import asyncio, hashlib, os, sys
-from pathlib import Path
-from af.core.clock import SystemClock
-from af.protocols.ipfs import cid as cids
-from af.protocols.sigv4 import Credentials
-from af.storage.backends.s3.client import Address
-from tests.support import s3
-
-async def put(store, name, number):
-    data = hashlib.sha512(f"{name}-{number}".encode()).digest() * (1 + number * 37 % 900)
-    await store.put([(cids.of(cids.RAW, data), data)], scope="prj_ada")
-    os.write(1, f"{number}\\n".encode())
-
-async def main(endpoint, bucket, url, name):
-    address = Address(endpoint, s3.REGION, bucket, "", s3.ROOT)
-    async with s3.opened(Path(name), address, url, SystemClock()) as store:
-        number = 0
-        while True:
-            await asyncio.gather(*(put(store, name, number + n) for n in range(4)))
-            number += 4
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-
-async def test_what_was_acknowledged_survives_kill_9(
-    request: pytest.FixtureRequest, s3_server: s3.S3Server, s3_bucket: str, tmp_path: Path
-) -> None:
-    """And a collection afterwards takes what the dead left half done, nothing else."""
-    chance = random.Random(3)
-    acknowledged: dict[str, list[int]] = {}
-    async with s3.index_url(request, "postgresql", tmp_path) as url:
-        for round_number in range(3):
-            names = [str(tmp_path / f"round{round_number}-{n}") for n in range(2)]
-            outputs = [Path(f"{name}.out") for name in names]
-            writers = []
-            for name, output in zip(names, outputs, strict=True):
-                with output.open("wb") as sink:
-                    command = [sys.executable, "-c", _WRITER, s3_server.endpoint, s3_bucket, url, name]
-                    writers.append(subprocess.Popen(command, stdout=sink, start_new_session=True))  # noqa: ASYNC220
-            enough = chance.randrange(4, 40)
-            try:
-                for output in outputs:
-                    wait_until(lambda o=output, n=enough: len(_numbers(o)) >= n, seconds=30, what="acknowledged blocks")
-            finally:
-                for writer in writers:
-                    os.kill(writer.pid, signal.SIGKILL)
-                    writer.wait()
-            acknowledged.update({name: _numbers(output) for name, output in zip(names, outputs, strict=True)})
-        stored = [_block(name, number) for name, numbers in acknowledged.items() for number in numbers]
-        ids = [cids.of(cids.RAW, data) for data in stored]
-        address = s3_server.address(s3_bucket)
-        async with s3.opened(tmp_path / "after", address, url, SystemClock()) as store:
-            assert await store.missing(ids, scope="prj_ada") == []
-            assert [await store.get(cid) for cid in ids] == stored
-
-            async def marks() -> Any:
-                yield ids
-
-            await store.collect(marks(), untouched_since=SystemClock().now(), dry_run=False)
-            assert await store.missing(ids, scope="prj_ada") == []
-            assert (await store.scrub()).corrupt == ()
-
-
-def _block(name: str, number: int) -> bytes:
-    return hashlib.sha512(f"{name}-{number}".encode()).digest() * (1 + number * 37 % 900)
-
-
-def _numbers(output: Path) -> list[int]:
-    """Whole lines only: the last one may be half a number."""
-    return [int(line) for line in output.read_bytes().split(b"\n")[:-1]]

@@ -33,6 +33,7 @@ from af.storage.backends.s3.client import Bucket
 from af.storage.backends.s3.reading import Reader
 from af.storage.backends.s3.store import Forgotten, Move, Placement, SharedIndex, Stored, Usage
 from af.storage.backends.s3.timekeeping import SharedTime
+from af.storage.errors import StorageFull
 from af.storage.models import Swept
 
 _PAGE_BLOCKS = 2000
@@ -84,24 +85,30 @@ class Collector:
         freed += await self._drop(empty)
         half_dead = [usage for usage in wasteful if usage.live_bytes and usage.live_bytes * 2 < usage.size]
         small = [usage for usage in wasteful if usage.live_bytes and usage.live_bytes * 2 >= usage.size]
-        chosen = [*half_dead, *(small if len(small) + len(half_dead) >= _SMALL_OBJECTS else ())]
-        copied = await self._copy(chosen)
-        freed += await self._drop(chosen) - copied
+        freed += await self._rewrite([*half_dead, *(small if len(small) + len(half_dead) >= _SMALL_OBJECTS else ())])
         await self._delete_orphans()
         return max(0, freed)
 
-    async def _copy(self, chosen: Sequence[Usage]) -> int:
-        """Write the blocks of these objects into new ones; returns the bytes written."""
+    async def _rewrite(self, chosen: Sequence[Usage]) -> int:
+        """Copy what is in use into new objects and delete the old ones, some at a time; returns the bytes freed. In a
+        full bucket that ends early: then what is wholly dead was deleted, and the rest is for the next time."""
+        freed = held = 0
         batch: list[tuple[Placement, bytes]] = []
-        held = written = 0
+        sources: list[Usage] = []
         for usage in chosen:
-            for placement, data in await self._live_blocks(usage.number):
-                batch.append((placement, data))
-                held += len(data)
-                if held >= objects.OBJECT_BYTES:
-                    written += await self._move(batch)
-                    batch, held = [], 0
-        return written + (await self._move(batch) if batch else 0)
+            sources.append(usage)
+            batch += await self._live_blocks(usage.number)
+            held += usage.live_bytes
+            if held < objects.OBJECT_BYTES and usage is not chosen[-1]:
+                continue
+            try:
+                written = await self._move(batch)
+            except StorageFull as error:
+                _log.warning("there is no room to write objects anew", reason=error.detail)
+                return freed
+            freed += await self._drop(sources) - written
+            batch, sources, held = [], [], 0
+        return freed
 
     async def _live_blocks(self, number: int) -> list[tuple[Placement, bytes]]:
         """An object's blocks; damaged ones are marked, and keep the object where it is."""

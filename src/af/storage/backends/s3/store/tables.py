@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from af.core.context import in_transaction
 from af.core.db import Database, metadata
 from af.protocols.ipfs.cid import CID
 
@@ -115,6 +116,7 @@ class Forgotten(Exception):
 async def write(database: Database, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     """Runs ``work`` in a transaction, and once more when it met another one in a deadlock (rows are taken in the order
     of their CIDs, so that is rare)."""
+    assert not in_transaction(), "the index has connections of its own: on SQLite we would wait for ourselves"
     for attempt in range(1, _TRIES + 1):
         try:
             async with database.writing() as connection:
