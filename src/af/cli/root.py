@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "pins": ("Content", "af.cli.pins:pins", "Have content fetched by CID from the network, and kept."),
     "replication": ("Content", "af.cli.replication:replication", "Copies of what is live at other providers."),
     "ens": ("Content", "af.cli.ens:ens", "ENS names that point at sites."),
+    "filecoin": ("Content", "af.cli.filecoin:filecoin", "Pieces for Filecoin: commitments and CARs."),
     "ipns": ("Content", "af.cli.ipns:ipns", "Names that lead to changing content: keys, records, publishing."),
     "login": ("Account", "af.cli.login:login", "Sign in: by a browser, e-mail, token or pipeline."),
     "logout": ("Account", "af.cli.account:logout", "End the session of a profile and forget it."),
