@@ -67,6 +67,12 @@ async def resolve_verify(_: None, info: Info, where: Given) -> Given:
     return {"data": await service.verify(ctx, project_id, _cid(where["cid"]))}
 
 
+@query.field("filecoinDeals")
+async def resolve_deals(_: None, info: Info, where: Given) -> Given:
+    ctx, project_id = await _selected(info)
+    return {"data": [{"dealId": deal} for deal in await service.filecoin_deals(ctx, project_id, _cid(where["cid"]))]}
+
+
 @mutation.field("setReplicationPolicy")
 async def resolve_set(_: None, info: Info, data: Given) -> Policy:
     ctx, project_id = await _selected(info)

@@ -70,14 +70,6 @@ async def resolve_block_stats(_: None, info: Info) -> BlockStats:
     return await service.block_stats(_ctx(info))
 
 
-@query.field("filecoinDeals")
-async def resolve_filecoin_deals(_: None, info: Info, where: Given) -> Given:
-    """Asks for the pin first, so that it answers to those who may see it only."""
-    ctx, project_id = await _selected(info)
-    await service.find_pin(ctx, project_id, where["cid"])
-    return {"data": []}
-
-
 # --- mutations -------------------------------------------------------------------------------------------------------
 
 

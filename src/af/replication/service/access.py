@@ -8,6 +8,8 @@ from af.replication.backends.configured import Providers
 
 READ = "storage:read"
 WRITE = "storage:write"
+SPEND = "projects:write"
+"""Policies spend the operator's credit, and put content where it may stay for ever."""
 
 
 def providers(ctx: Context) -> Providers:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from af import domains, projects
 from af.core.context import Context
-from af.core.errors import Error
 from af.core.ids import SiteId
 from af.replication import rules, store
 from af.replication.errors import PolicyInvalid, PolicyNotFound
 from af.replication.models import Policy
-from af.replication.service.access import READ, WRITE, providers
+from af.replication.service.access import READ, SPEND, providers
 
 
 async def set_policy(ctx: Context, project_id: str, names: Sequence[str], *, site_id: str | None = None) -> Policy:
@@ -20,7 +19,7 @@ async def set_policy(ctx: Context, project_id: str, names: Sequence[str], *, sit
 
     :raises PolicyInvalid, ProviderUnknown, ProviderNotConfigured, ProviderClosed:
     """
-    project = await projects.authorize(ctx, WRITE, project_id=project_id)
+    project = await projects.authorize(ctx, SPEND, project_id=project_id)
     chosen = rules.checked_providers(names)
     for name in chosen:
         providers(ctx).get(name)
@@ -46,7 +45,7 @@ async def set_policy(ctx: Context, project_id: str, names: Sequence[str], *, sit
 
 async def delete_policy(ctx: Context, project_id: str, *, site_id: str | None = None) -> None:
     """Copies that no other policy wants are let go. :raises PolicyNotFound:"""
-    project = await projects.authorize(ctx, WRITE, project_id=project_id)
+    project = await projects.authorize(ctx, SPEND, project_id=project_id)
     async with ctx.transaction() as tx:
         if not await store.delete_policy(tx, project.id, site_id):
             raise PolicyNotFound("There is no such replication policy.")
@@ -63,15 +62,6 @@ async def list_policies(ctx: Context, project_id: str) -> list[Policy]:
 
 async def list_providers(ctx: Context) -> list[tuple[str, str]]:
     """(name, what it misses) of every provider that this platform knows; nothing is missed where it can be used."""
-    await projects.selected(ctx)
+    projects.require_signed_in(ctx)
     known = providers(ctx)
     return [(name, "") for name in known.by_name] + sorted(known.absent.items())
-
-
-def missing_setting(ctx: Context, name: str) -> str:
-    """Why a provider cannot be used, in words; empty if it can."""
-    try:
-        providers(ctx).get(name)
-    except Error as error:
-        return error.hint or error.message
-    return ""
