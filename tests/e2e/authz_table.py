@@ -53,6 +53,15 @@ OPERATIONS: dict[str, Op] = {
     "pinsByFilename": Op("viewer", 'pinsByFilename(where: {filename: "kept"})'),
     "filecoinDeals": Op("viewer", 'filecoinDeals(where: {cid: "<cid>"})'),
     "storageStats": Op("viewer", "storageStats"),
+    "storageProviders": Op("signed in", "storageProviders"),
+    "replicationPolicies": Op("viewer", "replicationPolicies"),
+    "replicas": Op("viewer", "replicas"),
+    "verifyContent": Op("viewer", 'verifyContent(where: {cid: "<cid>"})'),
+    "setReplicationPolicy": Op(
+        "admin", 'setReplicationPolicy(data: {providers: ["pinata"]})', M, instead="unavailable"
+    ),
+    "deleteReplicationPolicy": Op("admin", "deleteReplicationPolicy", M, instead="not_found"),
+    "checkReplicas": Op("member", 'checkReplicas(where: {cid: "<cid>"})', M),
     "blockStoreStats": Op("operator", "blockStoreStats"),
     "ipnsRecord": Op("viewer", 'ipnsRecord(name: "<ipns>")'),
     "ipnsRecords": Op("viewer", "ipnsRecords"),

@@ -22,6 +22,7 @@ from af.core.messages.configured import open_transports
 from af.core.messages.transports import Transports
 from af.core.settings import load
 from af.names.backends.configured import open_names
+from af.replication.backends.configured import Providers, open_providers
 from af.storage.backends.configured import open_blocks
 from af.storage.backends.sources import Delegates
 
@@ -44,6 +45,7 @@ async def open_platform(
             seal.Sealer: seal.Sealer(bytes(32)),
             Client: client,
             Delegates: Delegates(resolved, client),
+            Providers: open_providers(resolved, client),
             Methods: open_methods(resolved, client),
             Transports: open_transports(resolved, client, clock),
             **open_names(resolved, bell),

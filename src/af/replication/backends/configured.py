@@ -39,33 +39,22 @@ class Providers:
 
 def open_providers(settings: Settings, client: Client) -> Providers:
     """All providers whose settings are there; the others with what they miss."""
-    from af.replication.backends import pinning
+    from af.replication.backends import arweave, filecoin_pin, lighthouse, pinning
 
     found: dict[str, Provider] = {}
-    absent: dict[str, str] = {}
-
-    def add(name: str, opened: Callable[[], Provider]) -> None:
-        try:
-            found[name] = opened()
-        except ProviderNotConfigured as error:
-            absent[name] = error.hint
-
     for service in json.loads(settings.pinning_services or "[]"):
         found[service["name"]] = pinning.PinningService(client, **service)
-    add("pinata", lambda: pinning.open_pinata(settings, client))
-    add("filebase", lambda: pinning.open_filebase(settings, client))
-    for name, opened in _others(settings, client).items():
-        add(name, opened)
-    return Providers(found, absent)
-
-
-def _others(settings: Settings, client: Client) -> dict[str, Callable[[], Provider]]:
-    from af.replication.backends.arweave import open_arweave
-    from af.replication.backends.filecoin_pin import FilecoinPin, open_filecoin_pin
-    from af.replication.backends.lighthouse import Lighthouse, open_lighthouse
-
-    return {
-        "arweave": lambda: open_arweave(settings, client),
-        Lighthouse.name: lambda: open_lighthouse(settings, client),
-        FilecoinPin.name: lambda: open_filecoin_pin(settings, client),
+    absent: dict[str, str] = {}
+    openers: dict[str, Callable[[Settings, Client], Provider]] = {
+        "pinata": pinning.open_pinata,
+        "filebase": pinning.open_filebase,
+        "lighthouse": lighthouse.open_lighthouse,
+        "filecoin-pin": filecoin_pin.open_filecoin_pin,
+        "arweave": arweave.open_arweave,
     }
+    for name, opened in openers.items():
+        try:
+            found.setdefault(name, opened(settings, client))
+        except ProviderNotConfigured as error:
+            absent[name] = error.hint
+    return Providers(found, absent)

@@ -62,6 +62,6 @@ async def list_policies(ctx: Context, project_id: str) -> list[Policy]:
 
 async def list_providers(ctx: Context) -> list[tuple[str, str]]:
     """(name, what it misses) of every provider that this platform knows; nothing is missed where it can be used."""
-    projects.require_signed_in(ctx)
+    await projects.require_signed_in(ctx)
     known = providers(ctx)
     return [(name, "") for name in known.by_name] + sorted(known.absent.items())
