@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from alternatefutures import operations
-from alternatefutures.errors import ApiError, NotFoundHere, UsageError
+from alternatefutures.errors import ApiError, ContentWrong, NotFoundHere, UsageError
 from alternatefutures.models import Deployment, Pin, Project, SignedInSession, Site, Token, User, build, whole
 from alternatefutures.nouns import Nouns
 from alternatefutures.transport import HOURS_SECONDS, PIECE_BYTES, Transport, segment
@@ -289,33 +289,53 @@ class Client(Nouns):
         profile: str = "unixfs-v1-2025",
         hidden: bool = False,
         name: str | None = None,
+        wrap: bool = False,
         report: Report | None = None,
     ) -> tuple[Pin, Uploaded]:
-        """Store a file or folder and pin its root under ``name`` (by default its own name)."""
+        """Store a file or folder and pin its root under ``name`` (by default its own name). With ``wrap`` a file is put
+        into a folder. The CID is computed here; a platform that names another one is not believed.
+
+        :raises FolderError, FolderChanged, ContentWrong:
+        """
         from af.protocols.ipfs import cid as cids
         from af.protocols.ipfs.unixfs import PROFILES
         from alternatefutures import deploy
         from alternatefutures.folder import plan
 
-        planned = plan(Path(path), profile=PROFILES[profile], hidden=hidden)
+        told = report or deploy.silent
+        planned = plan(
+            Path(path),
+            profile=PROFILES[profile],
+            hidden=hidden,
+            wrap=wrap,
+            on_file=lambda files, size: told(deploy.Progress("hash", files=files, bytes=size)),
+        )
         project = self._select_project()
         absent = deploy.missing(self.transport, project, planned.blocks())
-        uploaded = deploy.upload(self.transport, project, planned, absent, report or deploy.silent)
-        variables = {"cid": cids.to_text(planned.root), "name": name or Path(path).resolve().name}
-        return build(Pin, self.transport.graphql(operations.CREATE_PIN, variables)["createPin"]), uploaded
+        uploaded = deploy.upload(self.transport, project, planned, absent, told)
+        told(deploy.Progress("publish"))
+        root = cids.to_text(planned.root)
+        pin = self.files.pin(root, name=name or Path(path).resolve().name)
+        if pin.cid != root:
+            raise ContentWrong(f"The platform kept {pin.cid}; what was sent is {root}.")
+        return pin, uploaded
 
     def unpin(self, cid: str) -> None:
         self._select_project()
         self.transport.graphql(operations.DELETE_PIN, {"cid": cid})
 
-    def import_car(self, path: str | Path, *, public: bool = True) -> ImportReceipt:
-        """Send a CAR file; roots need not be complete: the answer's ``complete`` says whether they are."""
+    def import_car(
+        self, path: str | Path, *, public: bool = True, count: Callable[[int], None] = lambda _bytes: None
+    ) -> ImportReceipt:
+        """Send a CAR file; roots need not be complete: the answer's ``complete`` says whether they are. ``count`` is
+        told how many bytes were sent."""
         source = Path(path)
 
         def body() -> Iterator[bytes | memoryview]:
             with source.open("rb") as file:
                 while part := file.read(PIECE_BYTES):
                     yield part
+                    count(file.tell())
 
         project = self._select_project()
         target = f"/v1/projects/{segment(project)}/content/import?public={'true' if public else 'false'}"

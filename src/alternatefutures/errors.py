@@ -158,6 +158,18 @@ class PinFailed(SdkError):
     )
 
 
+class ContentWrong(SdkError):
+    """What came is not what its CID says, or cannot be files on this machine."""
+
+    code = "content_wrong"
+    number = 9013
+    exit_code = 1
+    explain = (
+        "Content is checked against its CID on this machine. It was damaged or cut on its way, or it has names or "
+        "symlinks that must not be written as files. `af storage export CID -o FILE.car` fetches it as it is."
+    )
+
+
 class ApiError(SdkError):
     """The platform refused. ``kind`` is one of the closed set of error kinds, ``code`` the precise reason."""
 

@@ -104,9 +104,10 @@ def plan(
     *,
     profile: unixfs.Profile,
     hidden: bool = False,
+    wrap: bool = True,
     on_file: Callable[[int, int], None] = lambda _files, _bytes: None,
 ) -> Plan:
-    """Walk and hash ``folder`` (or one file, which becomes a folder holding it)."""
+    """Walk and hash ``folder``, or one file: with ``wrap`` that is a folder which holds it, else the file alone."""
     skipped = [0]
     items = list(scan(folder, hidden=hidden, skipped=skipped))
     if not items:
@@ -127,6 +128,9 @@ def plan(
         leaves.append((item.path, entry))
         total += item.size_bytes
         on_file(index + 1, total)
+    if not wrap and len(items) == 1 and items[0].source == os.path.realpath(folder) and not items[0].directory:
+        result.root = result.entries[0].cid
+        return result
     result.root = unixfs.build_tree(leaves, lambda cid, data: result.nodes.__setitem__(cid, data), profile).cid
     return result
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alternatefutures.ens import Ens
+    from alternatefutures.files import Files
     from alternatefutures.ipns import Ipns
     from alternatefutures.machines import Machines
     from alternatefutures.pins import PinRequests
@@ -18,6 +19,16 @@ class Nouns:
     """A part of `Client`."""
 
     transport: Transport
+
+    def _select_project(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def files(self) -> Files:
+        """Content by CID: folders listed, files and folders fetched and checked, CARs written."""
+        from alternatefutures.files import Files
+
+        return Files(self.transport, self._select_project)
 
     @property
     def teams(self) -> Teams:

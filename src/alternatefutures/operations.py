@@ -66,8 +66,8 @@ DELETE_TOKEN = "mutation DeleteToken($id: ID!) { deletePersonalAccessToken(id: $
 PINS = """query Pins($after: String) {
   pins(first: 100, after: $after) { data { cid name size createdAt } pageInfo { endCursor hasNextPage } }
 }"""
-CREATE_PIN = """mutation CreatePin($cid: String!, $name: String) {
-  createPin(data: { cid: $cid, name: $name }) { cid name size createdAt }
+CREATE_PIN = """mutation CreatePin($cid: String!, $name: String, $public: Boolean) {
+  createPin(data: { cid: $cid, name: $name, public: $public }) { cid name size createdAt }
 }"""
 DELETE_PIN = "mutation DeletePin($cid: String!) { deletePin(where: { cid: $cid }) { cid } }"
 STORAGE_STATS = "query StorageStats { blockStoreStats { blocks bytes segments deadBytes } }"

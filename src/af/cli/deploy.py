@@ -65,7 +65,7 @@ def deploy(
         message=message,
         profile=unixfs,
         hidden=hidden,
-        report=lambda progress: _show(steps, progress),
+        report=lambda progress: show(steps, progress),
     )
     if not state.quiet:
         _note_case_clashes(result.case_clashes)
@@ -101,7 +101,8 @@ def _note_case_clashes(clashes: list[tuple[str, ...]]) -> None:
         output.note(f"note: {len(clashes) - _CLASHES_SHOWN:,} more names differ by case only.")
 
 
-def _show(steps: output.Steps, progress: Progress) -> None:
+def show(steps: output.Steps, progress: Progress) -> None:
+    """Progress of an upload, on a terminal."""
     if progress.phase == "hash":
         steps.going("Hash", f"{progress.files:,} files · {output.size(progress.bytes)}")
     elif progress.phase == "upload":

@@ -49,7 +49,9 @@ async def list_folder(
             return Folder(entry=entry, entries=(), more=False)
         every = await export.list_directory(get, found.cid, max_entries=ENTRIES_MAX, max_shards=ENTRIES_MAX)
     except (NotFound, NotADirectory) as error:
-        raise NotStoredFile(f"There is no {path[:200]!r} below this CID.") from error
+        raise NotStoredFile(
+            f"There is no {path[:200]!r} below this CID.", hint=f"af storage ls {cids.to_text(root)}"
+        ) from error
     except IpfsError as error:
         raise InvalidDag(f"The content cannot be listed: {error}.") from error
     start = bisect_right(every, after.encode("utf-8", "surrogateescape"), key=lambda each: each.name) if after else 0
