@@ -193,7 +193,7 @@ def _s3(settings: Settings) -> Iterable[Check]:
     try:
         return [Check("s3", "ok", asyncio.run(configured.describe(settings)))]
     except Error as error:
-        return [Check("s3", "fail", error.message, error.hint)]
+        return [Check("s3", "fail", f"{error.message} {error.detail}".strip(), error.hint)]
 
 
 def _programs(settings: Settings) -> Iterable[Check]:

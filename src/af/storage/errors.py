@@ -335,9 +335,9 @@ class BucketUnreachable(StoreFailed):
 
     def __init__(self, endpoint: str, why: str) -> None:
         super().__init__(
-            f"The S3 server at {endpoint} does not answer.",
+            "The S3 server does not answer.",
             hint="Check AF_S3_ENDPOINT and the network; `af doctor` tries the bucket.",
-            detail=why,
+            detail=f"{endpoint}: {why}",
         )
 
 

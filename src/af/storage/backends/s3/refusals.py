@@ -27,48 +27,45 @@ def is_passing(status: int, body: bytes) -> bool:
 
 
 def refusal(address: Address, method: str, key: str | None, status: int, body: bytes) -> Error:
-    """The error for an answer that was not hoped for."""
+    """The error for an answer that was not hoped for. Visitors of sites may see its message and hint: names and
+    addresses are in the detail, for the log and for `af doctor`."""
     code = _field(body, "Code")
-    detail = f"{method} {key or '(bucket)'}: {status} {code} {_field(body, 'Message')}".strip()
+    said = " ".join((code, _field(body, "Message"))).strip() or body[:_SHOWN].decode("utf-8", "replace")
+    where = f"{method} {key or '(listing)'} in bucket {address.bucket} at {address.endpoint}, region {address.region}"
+    detail = f"{where}, as {address.credentials.access_key_id}: {status} {said}"
     if status == 507 or code in _FULL:
         return StorageFull(detail=detail)
-    message, hint = _explained(address, method, key, code, _field(body, "Region"))
+    message, hint = _explained("list" if key is None else _DOES.get(method, method), code)
     if message:
         return BucketRefused(message, hint=hint, detail=detail)
     return BucketRefused(
         f"The S3 server answered {status} {code or 'without a reason'}.",
         hint="Run `af doctor`; the log has the server's words.",
-        detail=detail or body[:_SHOWN].decode("utf-8", "replace"),
+        detail=detail,
     )
 
 
-def _explained(address: Address, method: str, key: str | None, code: str, region: str) -> tuple[str, str]:
+def _explained(verb: str, code: str) -> tuple[str, str]:
     """(message, hint) for the refusals that come from settings."""
-    shown = address.credentials.access_key_id
     match code:
         case "SignatureDoesNotMatch":
             return (
                 "The S3 server does not accept our signature.",
-                f"Check AF_S3_SECRET_ACCESS_KEY (it must be the secret of {shown}, without spaces or quotes).",
+                "Check AF_S3_SECRET_ACCESS_KEY, the secret of AF_S3_ACCESS_KEY_ID, without spaces or quotes.",
             )
         case "InvalidAccessKeyId":
-            return f"The S3 server does not know the access key {shown}.", "Check AF_S3_ACCESS_KEY_ID."
+            return "The S3 server does not know our access key.", "Check AF_S3_ACCESS_KEY_ID."
         case "AccessDenied" | "AllAccessDisabled" | "AccountProblem":
-            verb = "list" if key is None else _DOES.get(method, method)
             return (
-                f"The access key {shown} may not {verb} in the bucket {address.bucket}.",
+                f"Our access key may not {verb} in the S3 bucket.",
                 "Allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects.",
             )
         case "NoSuchBucket" | "InvalidBucketName":
-            return (
-                f"There is no bucket {address.bucket} at {address.endpoint}.",
-                "Create it, or check AF_S3_BUCKET and AF_S3_ENDPOINT.",
-            )
+            return "The S3 bucket does not exist.", "Create it, or check AF_S3_BUCKET and AF_S3_ENDPOINT."
         case "RequestTimeTooSkewed":
             return "This machine's clock differs too much from the S3 server's.", "Set the clock (NTP)."
         case "AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException":
-            wanted = f" The server says {region}." if region else ""
-            return f"The bucket {address.bucket} is not in {address.region}.", f"Check AF_S3_REGION.{wanted}"
+            return "The S3 bucket is in another region.", "Check AF_S3_REGION; the log has the server's words."
     return "", ""
 
 
