@@ -58,6 +58,7 @@ class Server(ThreadingHTTPServer):
     """Gives each of ``answers`` once, the last one for ever."""
 
     daemon_threads = True
+    request_queue_size = 128  # with five, who connects sixteen times at once waits a second for some
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

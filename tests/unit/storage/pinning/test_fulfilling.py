@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 
+import cbrrr
+
 from af import storage
 from af.core import events
 from af.core.context import Context
 from af.core.ids import ProjectId
 from af.protocols.ipfs import cid as cids
+from af.protocols.ipfs.cid import CID
 from tests.support.trustless import TrustlessGateway as Gateway
 from tests.unit.storage.conftest import Content, folder
 from tests.unit.storage.pinning.conftest import ask, status, work
 from tests.unit.storage.test_http import Caller
+
+IDENTITY = CID(b"\x01\x55\x00\x04text")
 
 
 async def test_content_is_fetched_from_an_origin_and_kept(
@@ -28,6 +33,27 @@ async def test_content_is_fetched_from_an_origin_and_kept(
     assert [pin.name for pin in await storage.list_pins(owner, project_id)] == ["site"]
     for cid, data in site.blocks.items():
         assert await system.get(storage.BlockStore).get(cid, public_only=True) == data
+
+
+async def test_content_that_is_no_unixfs_is_kept_whole_too(
+    call: Caller, system: Context, owner: Context, project_id: ProjectId, origin: Gateway
+) -> None:
+    leaf = b"a leaf"
+    data = cbrrr.encode_dag_cbor({"deep": [{"link": cbrrr.CID(cids.of(cids.RAW, leaf))}]})
+    content = Content(cids.of(cids.DAG_CBOR, data), {cids.of(cids.RAW, leaf): leaf})
+    content.blocks[content.root] = data
+    origin.blocks = dict(content.blocks)
+    asked = await ask(call, content, origins=[origin.url])
+    await work(system)
+    assert await status(call, asked) == ("pinned", "")
+    for cid, block in content.blocks.items():
+        assert await system.get(storage.BlockStore).get(cid, public_only=True) == block
+
+
+async def test_a_cid_that_holds_its_content_needs_no_source(call: Caller, system: Context) -> None:
+    asked = await ask(call, Content(IDENTITY))
+    await work(system)
+    assert await status(call, asked) == ("pinned", "")
 
 
 async def test_an_origin_may_be_a_multiaddr(call: Caller, system: Context, site: Content, origin: Gateway) -> None:
