@@ -1,4 +1,4 @@
-"""From a policy that names Lighthouse to the deals that can be listed: the whole line, with a stand-in for Lighthouse."""
+"""From a policy that names Lighthouse to the deals that can be listed: the whole line, Lighthouse stood in for."""
 
 from __future__ import annotations
 

@@ -88,6 +88,8 @@ class Chain:
         body = await self._exchange("eth_sendRawTransaction", [_hex(signed)])
         error = body.get("error")
         if error is None:
+            if not isinstance(body.get("result"), str) or not is_transaction_hash(body["result"].lower()):
+                raise ChainFailed("The node does not say that it has the transaction.", detail=f"{body!r:.300}")
             return
         said = str(error.get("message", "") if isinstance(error, Mapping) else error)[:300]
         if "already known" in said.lower() or "already imported" in said.lower():
