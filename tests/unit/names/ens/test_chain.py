@@ -42,8 +42,9 @@ NONSENSE = [
     answering.reply(200, b""), answering.reply(200, b"<html>"), answering.reply(502, b"bad gateway", "text/plain"),
     answering.reply(200, b"[]"), answering.reply(200, b"null"), answering.reply(200, b"[" * 100_000), answering.drop,
     answering.json_reply({}), result(None), result(5), result("0x"), result("0xzz"), result("12"),
-    result("0x" + "f" * 65), result([]), result({"number": "0x1"}), error("no"), error({"code": -32005, "message": "rate limited"}, 429),
-    error(5), answering.reply(307, b"", location="http://127.0.0.1:1/"), answering.reply(200, b" " * (3 << 20)),
+    result("0x" + "f" * 65), result([]), result({"number": "0x1"}),
+    error("no"), error({"code": -32005, "message": "rate limited"}, 429), error(5),
+    answering.reply(307, b"", location="http://127.0.0.1:1/"), answering.reply(200, b" " * (3 << 20)),
 ]  # fmt: skip
 
 
