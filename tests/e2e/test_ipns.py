@@ -58,6 +58,8 @@ def test_what_is_published_here_is_valid_to_kubo(platform: Running, kubo: KuboRe
 
     ok(platform, "get", "blog", "--output", tmp_path / "blog.ipns-record")
 
+    asked = f"/ipns/{made['name']}?format=ipns-record"
+    assert platform.request(asked, host="127.0.0.1").body == (tmp_path / "blog.ipns-record").read_bytes()
     found = verdict(kubo, made["name"], tmp_path / "blog.ipns-record")
     assert found["Validation"]["Valid"] is True, found
     assert found["Entry"]["Value"] == ROOT

@@ -25,9 +25,12 @@ record_type = ObjectType("IPNSRecord")
 
 
 @query.field("ipnsRecord")
-async def resolve_ipns_record(_: None, info: Info, name: str) -> IpnsName:
-    ctx, project_id = await _where(info, name)
-    return await service.find(ctx, project_id, name)
+async def resolve_ipns_record(_: None, info: Info, name: str | None = None, where: Given | None = None) -> IpnsName:
+    given = [text for text in (name, (where or {}).get("name")) if text]
+    if len(given) != 1:
+        raise InvalidInput("Give exactly one of name and where.name.", field="name")
+    ctx, project_id = await _where(info, given[0])
+    return await service.find(ctx, project_id, given[0])
 
 
 @query.field("ipnsRecords")
