@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.hostile import af
 from tests.e2e.platform import running
-from tests.support import anvil, ens
+from tests.support import anvil, ens, node
 
-pytestmark = pytest.mark.npm
+pytestmark = [pytest.mark.npm, pytest.mark.timeout(240)]
+
+_FLEEK = """
+import { FleekSdk, PersonalAccessTokenService } from '@fleek-platform/sdk/node';
+
+const accessTokenService = new PersonalAccessTokenService({
+  personalAccessToken: process.env.FLEEK_TOKEN, projectId: process.env.FLEEK_PROJECT_ID,
+});
+const sdk = new FleekSdk({ accessTokenService, graphqlServiceApiUrl: process.env.SDK__GRAPHQL_API_URL });
+const site = await sdk.sites().create({ name: 'From the SDK' });
+const ipns = await sdk.ipns().createRecordForSite({ siteId: site.id });
+const made = await sdk.ens().create({ name: 'Fleek.eth', siteId: site.id, ipnsRecordId: ipns.id });
+const verified = await sdk.ens().verify({ id: made.id });
+const seen = [
+  await sdk.ens().get({ id: made.id }), await sdk.ens().getByName({ name: 'fleek.eth' }), ...await sdk.ens().list(),
+  ...await sdk.ens().listByIpnsRecordId({ ipnsRecordId: ipns.id }),
+];
+const gone = await sdk.ens().delete({ id: made.id });
+const left = await sdk.ens().list();
+console.log(JSON.stringify({ site, ipns, made, verified, seen, gone, left }));
+process.exit(0);
+"""
 
 
 def test_a_sites_ens_name_by_the_command_line(tmp_path: Path) -> None:
@@ -65,3 +87,33 @@ def test_a_sites_ens_name_by_the_command_line(tmp_path: Path) -> None:
             assert af(platform, "ens", "delete", "mysite2.eth").code == 0
             assert af(platform, "ens", "get", "mysite2.eth").code == 5
         assert key.key.hex() not in (tmp_path / "up.log").read_text()
+
+
+def test_the_fleek_sdk_makes_verifies_and_deletes_ens_records(tmp_path: Path) -> None:
+    """As published: it knows no transactions, so a name that nobody set is CREATED, not ACTIVE."""
+    packages = node.npm_install("@fleek-platform/sdk@3.7.2", "@fleek-platform/cli@3.9.4")  # as test_fleek installs them
+    with anvil.running(tmp_path, chain_id=1) as chain:
+        contracts = ens.deploy(chain)
+        contracts.register("fleek.eth")
+        settings = {"AF_ETHEREUM_RPC_URLS": f"1={chain.url}", "AF_ENS_REGISTRY": contracts.registry}
+        with running(tmp_path, **settings) as platform:
+            profile = platform.profile()
+            environment = {
+                **platform.environment,
+                "SDK__GRAPHQL_API_URL": platform.ready["api"],
+                "HOME": str(tmp_path),
+                "FLEEK_TOKEN": profile["token"],
+                "FLEEK_PROJECT_ID": profile["projectId"],
+            }
+            command = [str(node.node()), "--input-type=module", "-e", _FLEEK]
+            done = subprocess.run(
+                command, cwd=packages, env=environment, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert done.returncode == 0, done.stderr[-2_000:]
+    told = json.loads(done.stdout)
+    assert (told["made"]["name"], told["made"]["status"]) == ("fleek.eth", "CREATED")
+    assert (told["verified"]["id"], told["verified"]["status"]) == (told["made"]["id"], "CREATED")
+    assert [each["id"] for each in told["seen"]] == [told["made"]["id"]] * 4
+    assert told["made"]["site"]["id"] == told["site"]["id"]
+    assert told["made"]["ipnsRecord"]["id"] == told["ipns"]["id"]
+    assert (told["gone"]["id"], told["left"]) == (told["made"]["id"], [])

@@ -26,7 +26,9 @@ from graphql import (
     get_named_type,
 )
 
-ERA_B_INPUTS = frozenset({"SiteDataInput", "DeploymentDataInput", "SiteWhereInput", "PinWhereInput"})
+ERA_B_INPUTS = frozenset(
+    {"SiteDataInput", "DeploymentDataInput", "SiteWhereInput", "PinWhereInput", "IPNSRecordWhereInput"}
+)
 """Input types whose era B name is also, or only, used where the SDK has another one."""
 _SELECTED = {"deletePersonalAccessToken": "revokedPersonalAccessToken"}
 """Fields that are scalars in era B and objects in the SDK."""
