@@ -297,24 +297,7 @@ class Client(Nouns):
 
         :raises FolderError, FolderChanged, ContentWrong:
         """
-        from af.protocols.ipfs import cid as cids
-        from af.protocols.ipfs.unixfs import PROFILES
-        from alternatefutures import deploy
-        from alternatefutures.folder import plan
-
-        told = report or deploy.silent
-        planned = plan(
-            Path(path),
-            profile=PROFILES[profile],
-            hidden=hidden,
-            wrap=wrap,
-            on_file=lambda files, size: told(deploy.Progress("hash", files=files, bytes=size)),
-        )
-        project = self._select_project()
-        absent = deploy.missing(self.transport, project, planned.blocks())
-        uploaded = deploy.upload(self.transport, project, planned, absent, told)
-        told(deploy.Progress("publish"))
-        root = cids.to_text(planned.root)
+        root, uploaded = self.files.upload(path, profile=profile, hidden=hidden, wrap=wrap, report=report)
         pin = self.files.pin(root, name=name or Path(path).resolve().name)
         if pin.cid != root:
             raise ContentWrong(f"The platform kept {pin.cid}; what was sent is {root}.")

@@ -170,6 +170,18 @@ class ContentWrong(SdkError):
     )
 
 
+class NotFinal(SdkError):
+    """What was put on Arweave is not there for good, or not yet."""
+
+    code = "not_final"
+    number = 9014
+    exit_code = 1
+    explain = (
+        "The upload to Arweave was taken, but is not final: the network has not confirmed it often enough yet, or it "
+        "was lost. `af storage arweave REF` shows how far it is; storing the same content again does not pay twice."
+    )
+
+
 class ApiError(SdkError):
     """The platform refused. ``kind`` is one of the closed set of error kinds, ``code`` the precise reason."""
 

@@ -13,8 +13,11 @@ from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import export
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.errors import IpfsError
-from alternatefutures import operations, unpack
+from af.protocols.ipfs.unixfs import PROFILES
+from alternatefutures import deploy, operations, unpack
+from alternatefutures.deploy import Report, Uploaded
 from alternatefutures.errors import ContentWrong, UsageError
+from alternatefutures.folder import plan
 from alternatefutures.models import Pin, build
 from alternatefutures.transport import Transport, segment
 from alternatefutures.unpack import Blocks, Count, Written, not_writable
@@ -65,6 +68,32 @@ class Files:
             if page["after"] is None:
                 return
             after = page["after"]
+
+    def upload(
+        self,
+        path: str | Path,
+        *,
+        profile: str = "unixfs-v1-2025",
+        hidden: bool = False,
+        wrap: bool = False,
+        report: Report | None = None,
+    ) -> tuple[str, Uploaded]:
+        """Send what the platform lacks of a file or folder; its CID, computed here. It stays for the grace period of a
+        collection unless it is pinned or deployed. :raises FolderError, FolderChanged:
+        """
+        told = report or deploy.silent
+        planned = plan(
+            Path(path),
+            profile=PROFILES[profile],
+            hidden=hidden,
+            wrap=wrap,
+            on_file=lambda files, size: told(deploy.Progress("hash", files=files, bytes=size)),
+        )
+        project = self._project()
+        absent = deploy.missing(self._transport, project, planned.blocks())
+        uploaded = deploy.upload(self._transport, project, planned, absent, told)
+        told(deploy.Progress("publish"))
+        return cids.to_text(planned.root), uploaded
 
     def fetch(self, cid: str, target: Path, *, path: str = "", count: Count = lambda _bytes: None) -> Written:
         """Write the file or folder at ``path`` below ``cid`` as ``target``: whole and checked, or not at all.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from alternatefutures.arweave import Arweave
     from alternatefutures.ens import Ens
     from alternatefutures.files import Files
     from alternatefutures.ipns import Ipns
@@ -22,6 +23,13 @@ class Nouns:
 
     def _select_project(self) -> str:
         raise NotImplementedError
+
+    @property
+    def arweave(self) -> Arweave:
+        """Content put on Arweave, file by file."""
+        from alternatefutures.arweave import Arweave
+
+        return Arweave(self.transport)
 
     @property
     def files(self) -> Files:

@@ -24,8 +24,31 @@ def storage() -> None:
 @click.option("--hidden", is_flag=True, help="Include hidden files (never version control).")
 @click.option("--unixfs", type=click.Choice(PROFILES), default=PROFILES[0], help="CID profile.")
 @click.option("--wrap", is_flag=True, help="Put a single file into a folder, so that its name is kept.")
-def add(state: State, path: Path, name: str | None, hidden: bool, unixfs: str, wrap: bool) -> None:
-    """Store a file or folder and keep it (pin it). Prints the CID, which is computed on this machine."""
+@click.option("--to", type=click.Choice(("ipfs", "arweave")), default="ipfs", help="On Arweave, too; that costs.")
+@click.option("--estimate", is_flag=True, help="With --to arweave: say what it costs, and store nothing.")
+@click.option("--wait", "waits", is_flag=True, help="With --to arweave: until the network has it for good.")
+def add(
+    state: State,
+    path: Path,
+    name: str | None,
+    hidden: bool,
+    unixfs: str,
+    wrap: bool,
+    to: str,
+    estimate: bool,
+    waits: bool,
+) -> None:
+    """Store a file or folder and keep it (pin it). Prints the CID, which is computed on this machine; with --to arweave
+    the address there."""
+    if to == "arweave" and not wrap:
+        from af.cli import arweave
+
+        arweave.put(state, path, name=name, hidden=hidden, profile=unixfs, estimate=estimate, waits=waits)
+        return
+    if to == "arweave":
+        raise click.UsageError("Arweave keeps the names of single files; leave out --wrap.")
+    if estimate or waits:
+        raise click.UsageError("--estimate and --wait need --to arweave.")
     steps = output.Steps(quiet=state.quiet)
     pin, uploaded = state.client().add(
         path, profile=unixfs, hidden=hidden, name=name, wrap=wrap, report=lambda progress: show(steps, progress)
@@ -36,6 +59,16 @@ def add(state: State, path: Path, name: str | None, hidden: bool, unixfs: str, w
         return
     steps.done("Upload", f"{uploaded.files:,} files · {output.size(uploaded.bytes)}")
     output.result(pin.cid)
+
+
+@verb(storage, "arweave")
+@click.argument("ref")
+@click.option("--wait", "waits", is_flag=True, help="Until the network has it for good.")
+def on_arweave(state: State, ref: str, waits: bool) -> None:
+    """Show how far an upload to Arweave is, by the REF that `add --to arweave` gave."""
+    from af.cli import arweave
+
+    arweave.standing(state, ref, waits=waits)
 
 
 @verb(storage, "list")

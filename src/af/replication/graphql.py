@@ -14,10 +14,10 @@ from af.core.errors import InvalidInput
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.errors import InvalidCid
-from af.replication import service
+from af.replication import arweave_graphql, service
 from af.replication.models import Copy, CopyState, Finding, Policy
 
-type_defs = (Path(__file__).parent / "schema.graphql").read_text(encoding="utf-8")
+type_defs = (Path(__file__).parent / "schema.graphql").read_text(encoding="utf-8") + arweave_graphql.type_defs
 
 PAGE_DEFAULT = 100
 PAGE_MAX = 500
@@ -157,4 +157,13 @@ def _cid(text: str) -> CID:
         raise InvalidInput(f"{text[:80]!r} is not a CID.", field="cid", detail=str(error)) from error
 
 
-bindables = [query, mutation, replica_type, policy_type, check_type, state_type, finding_type]
+bindables = [
+    query,
+    mutation,
+    replica_type,
+    policy_type,
+    check_type,
+    state_type,
+    finding_type,
+    *arweave_graphql.bindables,
+]

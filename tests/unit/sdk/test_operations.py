@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLSchema, build_schema, parse, validate
 
-from alternatefutures import operations, operations_ens, operations_ipns, operations_machines, operations_teams
+from alternatefutures import (
+    operations,
+    operations_arweave,
+    operations_ens,
+    operations_ipns,
+    operations_machines,
+    operations_replication,
+    operations_teams,
+)
 
 SCHEMA = Path(__file__).resolve().parents[3] / "schema/schema.graphql"
 ALL = {
@@ -16,6 +24,8 @@ ALL = {
     **vars(operations_machines),
     **vars(operations_ens),
     **vars(operations_ipns),
+    **vars(operations_arweave),
+    **vars(operations_replication),
 }
 DOCUMENTS = sorted(name for name in ALL if name.isupper() and not name.startswith("_"))
 

@@ -3,43 +3,81 @@ made like that at any other provider.)"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 
 from af import projects, storage
 from af.core.context import Context
+from af.core.errors import InvalidInput
 from af.protocols import media
+from af.protocols.arweave.encoding import to_ar
 from af.protocols.arweave.manifests import PATHS_MAX
+from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import export
 from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.errors import IpfsError
 from af.protocols.ipfs.export import EntryKind, Get, Stat
 from af.replication.backends.arweave import INDEX, Arweave, SiteFile, SiteReceipt
-from af.replication.backends.arweave_errors import ManifestImpossible
-from af.replication.models import Cost
+from af.replication.backends.arweave_errors import ManifestImpossible, TooExpensive
+from af.replication.models import Cost, Receipt
+from af.replication.service.access import READ, SPEND, providers
 
-_READ, _WRITE = "storage:read", "storage:write"
 _DEPTH_MAX = 64
+_REF = re.compile(r"[A-Za-z0-9_-]{43}(\.[0-9]{1,12})?")
+_NO_ROOT = CID(b"")
+"""Arweave follows a bundle by its own id."""
 
 
-async def estimate_site(ctx: Context, arweave: Arweave, project_id: str, root: CID, *, name: str = "") -> Cost:
+async def estimate_site(ctx: Context, project_id: str, root: CID, *, name: str = "") -> Cost:
     """What `store_site` would cost now; nothing is sent.
 
-    :raises ManifestImpossible: it cannot be a site there. :raises ProviderFailed: no price to be had
+    :raises ProviderNotConfigured: no wallet. :raises ManifestImpossible: it cannot be a site there.
+    :raises ProviderFailed: no price to be had
     """
-    project = await projects.authorize(ctx, _READ, project_id=project_id)
+    project = await projects.authorize(ctx, READ, project_id=project_id)
+    arweave = _arweave(ctx)
     files, index = await _files(ctx, project.id, root, name)
     return await arweave.estimate_site(files, index=index)
 
 
-async def store_site(ctx: Context, arweave: Arweave, project_id: str, root: CID, *, name: str = "") -> SiteReceipt:
+async def store_site(
+    ctx: Context, project_id: str, root: CID, *, name: str = "", cost_max: int | None = None
+) -> SiteReceipt:
     """Put every file below ``root`` on Arweave with its content type, and a manifest over them: ``url`` opens the site.
     ``name`` is what a root that is a file is called. Public and for ever; the same content again costs nothing.
 
-    :raises ManifestImpossible, TooExpensive, NotPaid, ProviderRefused, ProviderFailed:
+    Returns when the upload is taken. ``cost_max`` is what the caller has agreed to, in the unit of the estimate.
+    :raises ProviderNotConfigured, ManifestImpossible, TooExpensive, NotPaid, ProviderRefused, ProviderFailed:
     """
-    project = await projects.authorize(ctx, _WRITE, project_id=project_id)
+    project = await projects.authorize(ctx, SPEND, project_id=project_id)
+    arweave = _arweave(ctx)
     files, index = await _files(ctx, project.id, root, name)
-    return await arweave.store_site(files, index=index)
+    if cost_max is not None:
+        cost = await arweave.estimate_site(files, index=index)
+        if cost.amount > cost_max:
+            raise TooExpensive(
+                f"Arweave now takes {to_ar(cost.amount)} AR for this; you agreed to {to_ar(cost_max)} AR.",
+                hint="Nothing was sent. Ask for the price again.",
+            )
+    receipt = await arweave.store_site(files, index=index)
+    shown = {"url": receipt.url, "ref": receipt.copy.ref}
+    async with ctx.transaction():
+        await projects.audit(ctx, "arweave.store", project.id, cids.to_text(root), None, shown)
+    return receipt
+
+
+async def site_standing(ctx: Context, project_id: str, ref: str) -> Receipt:
+    """How far the bundle of a site is. :raises ProviderFailed, InvalidInput:"""
+    await projects.authorize(ctx, READ, project_id=project_id)
+    if not _REF.fullmatch(ref):
+        raise InvalidInput("This is not what storing on Arweave gave as its ref.", field="ref")
+    return await _arweave(ctx).status(_NO_ROOT, ref)
+
+
+def _arweave(ctx: Context) -> Arweave:
+    found = providers(ctx).get(Arweave.name)
+    assert isinstance(found, Arweave), "only Arweave is wired under its name"
+    return found
 
 
 async def _files(ctx: Context, project_id: str, root: CID, name: str) -> tuple[list[SiteFile], str]:
