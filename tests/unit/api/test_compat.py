@@ -51,6 +51,7 @@ ERA_B = [
     "mutation($id: ID!) { deleteProject(id: $id) }",
     "query($where: SiteWhereInput!) { site(where: $where) { id } }",
     "query($where: PinWhereInput!) { pin(where: $where) { cid } }",
+    "query($where: IPNSRecordWhereInput!) { ensRecordsByIpnsId(where: $where) { data { id } } }",
     "mutation($name: String!, $end: Date) { createPersonalAccessToken(name: $name, expiresAt: $end) { token } }",
 ]
 
