@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -20,40 +18,14 @@ from af.core.http import REDIRECTS_MAX, AddressRefused, Client, Reply, is_public
 from af.core.settings import load
 from tests.conftest import NetworkForbidden
 from tests.support.ports import free_port
+from tests.support.wire import replying, server
 
 PUBLIC = "93.184.216.34"
-Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def resolve_locally(host: str, port: int) -> list[str]:
     """For redirects to names: everything is this machine."""
     return ["127.0.0.1"]
-
-
-@asynccontextmanager
-async def server(answer: Answer) -> AsyncIterator[int]:
-    """A server that hands each request's head to ``answer``; yields its port."""
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await answer(await reader.readuntil(b"\r\n\r\n"), writer)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
-    async with listening:
-        yield listening.sockets[0].getsockname()[1]
-
-
-def replying(status: str, *headers: str, body: bytes = b"") -> Answer:
-    async def answer(_head: bytes, writer: asyncio.StreamWriter) -> None:
-        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
-        writer.write("\r\n".join(lines).encode() + body)
-
-    return answer
 
 
 @pytest.mark.parametrize(
@@ -368,53 +340,3 @@ async def test_no_call_is_made_inside_a_transaction(tmp_path: Path) -> None:
         await Client().request("GET", f"http://127.0.0.1:{port}/", allow_private=True)
     await database.close()
     bell.close()
-
-
-async def pieces_of(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-
-
-async def test_a_stream_gives_the_body_in_pieces_and_sends_one_in_pieces() -> None:
-    received = bytearray()
-
-    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
-        received.extend(head)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
-        await writer.drain()
-        writer.write(b"def")
-
-    async with server(answer) as port:
-        body = pieces_of(b"one", b"two")
-        url = f"http://127.0.0.1:{port}/"
-        async with Client().stream("POST", url, body=body, limit_bytes=6, allow_private=True) as reply:
-            assert (reply.status, b"".join([piece async for piece in reply.pieces])) == (200, b"abcdef")
-    assert b"Transfer-Encoding: chunked" in received
-
-
-async def test_a_stream_ends_at_its_limit() -> None:
-    async with (
-        server(replying("200 OK", body=b"x" * 100)) as port,
-        Client().stream("GET", f"http://127.0.0.1:{port}/", limit_bytes=99, allow_private=True) as reply,
-    ):
-        with pytest.raises(TooLarge):
-            [piece async for piece in reply.pieces]
-
-
-async def test_a_stream_that_falls_silent_is_given_up() -> None:
-    async def answer(_head: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
-        await writer.drain()
-        await asyncio.sleep(60)
-
-    async with server(answer) as port:
-        url = f"http://127.0.0.1:{port}/"
-        async with Client().stream("GET", url, limit_bytes=9, idle_seconds=0.05, allow_private=True) as reply:
-            with pytest.raises(Timeout):
-                [piece async for piece in reply.pieces]
-
-
-async def test_a_stream_goes_to_public_addresses_only() -> None:
-    with pytest.raises(AddressRefused):
-        async with Client().stream("GET", "http://127.0.0.1:80/", limit_bytes=9):
-            raise AssertionError("it was opened")
