@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.hostile import af
 from tests.e2e.platform import running
 from tests.support import anvil, ens, node
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.npm, pytest.mark.timeout(240)]
 
@@ -75,9 +76,14 @@ def test_a_sites_ens_name_by_the_command_line(tmp_path: Path) -> None:
 
             content = "ipfs://bafybeihr4z7hvi5i2uzsvyfzubdlupi76vfvig2bn5gp3rssgbbmmeq4nm"
             assert af(platform, "ens", "add", "ours.eth", "--content", content).code == 0
-            sent_by_us = af(platform, "ens", "send", "ours.eth", "--json")
-            assert sent_by_us.code == 0, sent_by_us.err
-            assert (sent_by_us.json["status"], sent_by_us.json["seen"]) == ("ACTIVE", content)
+            sent_by_us = af(platform, "ens", "send", "ours.eth", "--no-wait", "--json")
+            assert (sent_by_us.code, sent_by_us.json["status"]) == (0, "PENDING"), sent_by_us.err
+            noticed = wait_until(  # by the worker, which asks once a block
+                lambda: [r for r in [af(platform, "ens", "get", "ours.eth", "--json").json] if r["status"] == "ACTIVE"],
+                seconds=60,
+                what="the worker to ask the chain",
+            )
+            assert noticed[0]["seen"] == content
             assert contracts.contenthash("ours.eth")[:2] == bytes.fromhex("e301")
             assert af(platform, "ens", "add", "mysite2.eth", "--content", content).code == 0
             refused = af(platform, "ens", "send", "mysite2.eth", "--json")

@@ -18,6 +18,8 @@ RECORDS_PER_PROJECT_MAX = 500
 CHECK_PENDING = timedelta(seconds=12)
 """A block's time."""
 CHECK_ACTIVE = timedelta(hours=6)
+CHECK_FRESH, FRESH = timedelta(minutes=2), timedelta(minutes=20)
+"""What has just become active is looked at more often until its block is final (13 minutes): it may be replaced."""
 GAS_SURPLUS = 1.25
 """Of the node's estimate: what it does not use is not paid."""
 TIP_WEI_MAX = 5 * 10**9

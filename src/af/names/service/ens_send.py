@@ -102,16 +102,19 @@ async def _hand_over(ctx: Context, record: EnsRecord) -> None:
 
 async def ens_due(ctx: Context) -> list[tuple[EnsRecordId, datetime]]:
     """Records to ask the chain about (and since when): transactions that wait, and, from time to time, what was done:
-    names change hands. For the worker."""
+    blocks are replaced, names change hands. For the worker."""
     if ctx.actor.kind is not ActorKind.SYSTEM:
         raise Forbidden("Only the platform's worker does this.")
     if not is_configured(ctx):
         return []
     async with ctx.reading() as connection:
-        before = ctx.now - rules.CHECK_PENDING
-        waiting = await store.ens.to_check(connection, EnsStatus.PENDING, before, limit=DUE_MAX)
-        before = ctx.now - rules.CHECK_ACTIVE
-        return waiting + await store.ens.to_check(connection, EnsStatus.ACTIVE, before, limit=DUE_MAX)
+        now, active = ctx.now, EnsStatus.ACTIVE
+        due = await store.ens.to_check(connection, EnsStatus.PENDING, now - rules.CHECK_PENDING, limit=DUE_MAX)
+        due += await store.ens.to_check(
+            connection, active, now - rules.CHECK_FRESH, changed_after=now - rules.FRESH, limit=DUE_MAX
+        )
+        due += await store.ens.to_check(connection, active, now - rules.CHECK_ACTIVE, limit=DUE_MAX)
+    return list(dict.fromkeys(due))
 
 
 async def look_after_ens(ctx: Context, record_id: EnsRecordId) -> None:

@@ -114,11 +114,19 @@ async def nonces(connection: AsyncConnection, sender: str) -> set[int]:
 
 
 async def to_check(
-    connection: AsyncConnection, status: EnsStatus, before: datetime, *, limit: int
+    connection: AsyncConnection,
+    status: EnsStatus,
+    before: datetime,
+    *,
+    changed_after: datetime | None = None,
+    limit: int,
 ) -> list[tuple[EnsRecordId, datetime]]:
-    """Those of a status that were last looked at before then, and when; the longest ago first."""
+    """Those of a status that were last looked at before then, and when; the longest ago first. ``changed_after``: only
+    those that have had it since then."""
     query = sa.select(ens_records.c.id, ens_records.c.checked_at)
     query = query.where(ens_records.c.status == status, ens_records.c.checked_at < before)
+    if changed_after is not None:
+        query = query.where(ens_records.c.updated_at > changed_after)
     rows = await connection.execute(query.order_by(ens_records.c.checked_at).limit(limit))
     return [(EnsRecordId(row.id), row.checked_at) for row in rows]
 

@@ -126,6 +126,24 @@ async def test_names_that_do_not_exist_or_have_no_resolver_say_so(
         await names.resolve_ens(ctx, name)
 
 
+async def test_a_block_that_the_chain_takes_back_is_noticed_within_minutes(
+    ctx: Context, contracts: Contracts, clock: FixedClock, name: str
+) -> None:
+    contracts.register(name)
+    record = await names.create_ens(ctx, name, content=CONTENT)
+    data = (await names.prepare_ens(ctx, record.id)).data
+    before = contracts.chain.call("evm_snapshot")
+    _set(contracts, name, data)
+    assert (await names.verify_ens(ctx, record.id)).status is EnsStatus.ACTIVE
+    assert contracts.chain.call("evm_revert", before) is True
+    assert await look_after(ctx) == 0
+    clock.advance(timedelta(minutes=3))
+    assert await look_after(ctx) == 1
+    assert (await names.find_ens(ctx, record.id)).status is EnsStatus.ERROR
+    _set(contracts, name, data)
+    assert (await names.verify_ens(ctx, record.id)).status is EnsStatus.ACTIVE
+
+
 async def test_a_name_that_changes_later_is_noticed_by_the_worker(
     ctx: Context, contracts: Contracts, clock: FixedClock, name: str
 ) -> None:
