@@ -37,7 +37,7 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 async def platform(database_url: str, tmp_path: Path, clock: FixedClock) -> AsyncIterator[Platform]:
-    async with open_platform(database_url, tmp_path, clock) as opened:
+    async with open_platform(database_url, tmp_path, clock, kubo_rpc_url="http://127.0.0.1:1") as opened:
         yield opened
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
@@ -54,6 +55,17 @@ async def test_publishing_signs_a_record_that_everybody_can_verify(
         assert (found.value.decode(), found.sequence, found.ttl_seconds) == (path, sequence, 300)
         assert found.valid_until == START + timedelta(hours=48)
         assert (published.value, published.sequence) == (path, sequence)
+
+
+async def test_publications_at_once_follow_one_another(owner: Context, project: ProjectId, anybody: Context) -> None:
+    made = await names.create(owner, project)
+
+    done = await asyncio.gather(*(names.publish(owner, project, made.name, f"{ROOT}/{n}") for n in range(8)))
+
+    assert sorted(each.sequence for each in done) == list(range(8))
+    found = await kept(anybody, made.name)
+    assert found is not None
+    assert (found.sequence, found.value.decode()) == next((e.sequence, e.value) for e in done if e.sequence == 7)
 
 
 async def test_lifetime_sequence_and_time_to_live_can_be_chosen(
