@@ -346,6 +346,7 @@ ROUTES: dict[str, Rest] = {
         changes=True,
     ),
     "DELETE /delete/{cid}": Rest("member", _send("DELETE", "/delete/<pinned>", lambda _: b"", JSON), changes=True),
+    "GET /routing/v1/ipns/{name}": Rest("anyone", _get("/routing/v1/ipns/<ipns_name>")),
     "GET /v1/projects/{project}/ipns/{name}": Rest("viewer", _get("/v1/projects/<project>/ipns/<ipns>")),
     "PUT /v1/projects/{project}/ipns/{name}": Rest(
         "member",

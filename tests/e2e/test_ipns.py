@@ -13,7 +13,7 @@ from af.protocols.ipfs import ipns
 from tests.e2e.hostile import Done, af
 from tests.e2e.platform import Running, running
 from tests.support.goprograms import BUILD_TIMEOUT_SECONDS
-from tests.support.kubo import KuboRepository, kubo_or_skip, temporary_repository
+from tests.support.kubo import KuboDaemon, KuboRepository, kubo_or_skip, temporary_repository
 from tests.support.processes import wait_until
 
 ROOT = "/ipfs/bafkqaddwgevxmmraojswg33smq"
@@ -68,6 +68,17 @@ def test_what_is_published_here_is_valid_to_kubo(platform: Running, kubo: KuboRe
     assert ok(platform, "resolve", made["name"])["path"] == ROOT
     assert ok(platform, "publish", "blog", ROOT + "/next")["sequence"] == 1
     assert ok(platform, "resolve", f"{made['name']}/a")["path"] == ROOT + "/next/a"
+
+
+@pytest.mark.kubo
+@pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
+def test_a_node_elsewhere_finds_names_here_by_http(platform: Running) -> None:
+    name = ok(platform, "create")["name"]
+    ok(platform, "publish", name, ROOT)
+    routers = [f"http://localhost:{platform.port}/routing/v1/ipns"]
+
+    with KuboDaemon(kubo_or_skip(), swarm=True, routing="delegated", routers=routers) as node:
+        assert node.repository.run("name", "resolve", name).decode().strip() == ROOT
 
 
 @pytest.mark.kubo

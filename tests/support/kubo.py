@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +73,7 @@ class KuboRepository:
         swarm: bool = False,
         token: str = "",
         routing: str = "none",
+        routers: Sequence[str] = (),
     ) -> None:
         self.binary = binary
         self.directory = directory
@@ -85,7 +86,7 @@ class KuboRepository:
         }
         if not (directory / "repo" / "config").exists():
             self.run("init", "--empty-repo", "--profile=test")  # profile: loopback addresses, nobody to bootstrap from
-            self._configure(sync, swarm, token, routing)
+            self._configure(sync, swarm, token, routing, routers)
 
     def run(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """Runs `ipfs <arguments>` and returns its output; raises RuntimeError with what it said on failure."""
@@ -101,7 +102,7 @@ class KuboRepository:
             raise RuntimeError(f"ipfs {' '.join(arguments[:4])}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout
 
-    def _configure(self, sync: bool, swarm: bool, token: str, routing: str) -> None:
+    def _configure(self, sync: bool, swarm: bool, token: str, routing: str, routers: Sequence[str]) -> None:
         path = self.directory / "repo" / "config"
         config: dict[str, Any] = json.loads(path.read_text())
         config["Addresses"] = {
@@ -115,7 +116,8 @@ class KuboRepository:
             config["API"] = {**config["API"], "Authorizations": {"test": allowed}}
         config["Bootstrap"] = []
         config["AutoConf"] = {"Enabled": False}
-        config["Routing"] = {**config.get("Routing", {}), "Type": routing, "DelegatedRouters": []}
+        config["Routing"] = {**config.get("Routing", {}), "Type": routing, "DelegatedRouters": list(routers)}
+        config["Provide"] = {"Enabled": not routers}  # which it demands of one with routers alone
         config["Discovery"] = {"MDNS": {"Enabled": False}}
         config["DNS"] = {"Resolvers": {}}
         config["Ipns"] = {**config.get("Ipns", {}), "DelegatedPublishers": []}
@@ -130,11 +132,19 @@ class KuboRepository:
 class KuboDaemon:
     """`with KuboDaemon(binary) as kubo:` a running daemon on free loopback ports, gone afterwards. It is offline, or
     with ``swarm`` talks to whom it is connected to (`connect`). With ``token`` its RPC API wants that as Bearer.
-    ``routing="dhtserver"`` makes a DHT with those it is connected to."""
+    ``routing="dhtserver"`` makes a DHT with those it is connected to; with "delegated" it asks ``routers``."""
 
     def __init__(
-        self, binary: Path, *, sync: bool = False, swarm: bool = False, token: str = "", routing: str = "none"
+        self,
+        binary: Path,
+        *,
+        sync: bool = False,
+        swarm: bool = False,
+        token: str = "",
+        routing: str = "none",
+        routers: Sequence[str] = (),
     ) -> None:
+        self._routers = routers
         self._routing = routing
         self._binary = binary
         self._token = token
@@ -155,6 +165,7 @@ class KuboDaemon:
                 swarm=self._swarm,
                 token=self._token,
                 routing=self._routing,
+                routers=self._routers,
             )
             log = stack.enter_context((directory / "daemon.log").open("wb"))
             process = subprocess.Popen(

@@ -1,7 +1,10 @@
-"""The REST edge of names, below ``/v1/projects/{project}/ipns``: records as bytes.
+"""The REST edge of names: records as bytes (``application/vnd.ipfs.ipns-record``).
 
-PUT <name>   a record that was signed elsewhere (``application/vnd.ipfs.ipns-record``) -> what is kept now
-GET <name>   the newest record of a name of the project, as the gateway gives it for ``?format=ipns-record``
+PUT /v1/projects/{project}/ipns/<name>   a record that was signed elsewhere -> what is kept now
+GET /v1/projects/{project}/ipns/<name>   the newest record of a name of the project
+GET /routing/v1/ipns/<name>              the newest valid record of any name that is kept here, for everybody: the part
+                                         of Delegated Routing V1 (https://specs.ipfs.tech/routing/http-routing-v1/) by
+                                         which a node elsewhere finds names here, without a DHT
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from starlette.routing import Route
 
 from af.core import web
 from af.names import service
-from af.names.errors import NameNotFound
+from af.names.errors import NameInvalid, NameNotFound
 from af.protocols.ipfs import ipns
+from af.protocols.ipfs.errors import InvalidName
 
 
 async def put(request: Request) -> Response:
@@ -42,6 +46,27 @@ async def get(request: Request) -> Response:
     return Response(found.record, media_type=ipns.CONTENT_TYPE, headers=headers)
 
 
+async def route(request: Request) -> Response:
+    """Names are public, and so are their records. One spelling is enough: that of the specification, a CIDv1."""
+    ctx = web.context(request)
+    text = request.path_params["name"]
+    try:
+        name = ipns.parse_name(text)
+    except InvalidName as error:
+        raise NameInvalid(f"{text[:80]!r} is not an IPNS name.", field="name") from error
+    data = await service.record(ctx, name)
+    if data is None:
+        raise NameNotFound(f"Nothing is published under {ipns.to_text(name)}.")
+    record = ipns.read(name, data)
+    seconds = min(record.ttl_seconds, (record.valid_until - ctx.now).total_seconds())
+    headers = {"Cache-Control": f"public, max-age={max(0, int(seconds))}", "Access-Control-Allow-Origin": "*"}
+    return Response(data, media_type=ipns.CONTENT_TYPE, headers=headers)
+
+
 _RECORD = "/v1/projects/{project}/ipns/{name}"
 
-routes = [Route(_RECORD, put, methods=["PUT"]), Route(_RECORD, get, methods=["GET"])]
+routes = [
+    Route(_RECORD, put, methods=["PUT"]),
+    Route(_RECORD, get, methods=["GET"]),
+    Route("/routing/v1/ipns/{name}", route, methods=["GET"]),
+]

@@ -9,6 +9,14 @@ _BINARY = {"type": "string", "format": "binary"}
 _ONE = "/v1/projects/{project}/ipns/{name}"
 
 OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "GET",
+        "/routing/v1/ipns/{name}",
+        "names",
+        "The newest valid IPNS record of a name that is kept here (Delegated Routing V1).",
+        gives=(200, _RECORD, _BINARY),
+        open=True,
+    ),
     Operation("GET", _ONE, "names", "The newest IPNS record of a name of the project.", gives=(200, _RECORD, _BINARY)),
     Operation(
         "PUT",
