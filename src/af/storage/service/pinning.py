@@ -12,7 +12,7 @@ from af.core.http import Client
 from af.core.ids import PinRequestId
 from af.storage import store
 from af.storage.backends.sources import Source, introduce, sources_for
-from af.storage.errors import PinRequestGone
+from af.storage.errors import PinQuotaExceeded, PinRequestGone
 from af.storage.models import PinRequest, PinState
 from af.storage.service.access import block_store
 from af.storage.service.dag import publish, release, verify_dag
@@ -62,6 +62,12 @@ async def fulfil_pin_request(ctx: Context, request_id: PinRequestId) -> None:
             raise PinRequestGone("The pin request was removed meanwhile.")
         twin_made_it = await store.requests.has_pinned_twin(tx, request, made_pin=True)
         known = await store.pin(tx, request.project_id, request.pin.cid)
+        kept_bytes = (await store.project_stats(tx, request.project_id)).bytes
+        if known is None and kept_bytes + summary.bytes > settings.pin_bytes_max:  # also of what was here already
+            raise PinQuotaExceeded(
+                f"The content has {summary.bytes:,} bytes; with it the project would keep more than AF_PIN_BYTES_MAX.",
+                hint="Remove pins that are no longer needed.",
+            )
         name = request.pin.name if known is None or twin_made_it else ""  # a pin made otherwise keeps its name
         _, is_new = await keep(ctx, request.project_id, summary, name=name, folder="", public=True)
         made_pin = is_new or twin_made_it

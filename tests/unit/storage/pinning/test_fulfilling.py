@@ -14,7 +14,7 @@ from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from tests.support.trustless import TrustlessGateway as Gateway
 from tests.unit.storage.conftest import Content, folder
-from tests.unit.storage.pinning.conftest import ask, status, work
+from tests.unit.storage.pinning.conftest import ask, kept, status, work
 from tests.unit.storage.test_http import Caller
 
 IDENTITY = CID(b"\x01\x55\x00\x04text")
@@ -115,6 +115,18 @@ async def test_content_that_is_too_large_fails_with_the_reason(call: Caller, sys
     await work(system)
     state, reason = await status(call, asked)
     assert (state, "AF_PIN_BYTES_MAX" in reason) == ("failed", True)
+
+
+async def test_what_was_here_already_counts_too(
+    call: Caller, system: Context, owner: Context, project_id: ProjectId
+) -> None:
+    large = folder({f"{number}.bin": bytes([number]) * 1_000_000 for number in range(5)})
+    await system.get(storage.BlockStore).put(list(large.blocks.items()), scope=project_id)
+    asked = await ask(call, large)
+    await work(system)
+    state, reason = await status(call, asked)
+    assert (state, "AF_PIN_BYTES_MAX" in reason) == ("failed", True)
+    assert await kept(owner, project_id) == []
 
 
 async def test_a_project_at_its_quota_is_refused(
