@@ -15,7 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, event, select
+from sqlalchemy import MetaData, Table, event, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as dialect_of_sqlite
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -210,3 +212,10 @@ def unavailable() -> Iterator[None]:
         if error.connection_invalidated:
             raise DatabaseUnavailable("The database connection was lost.", detail=str(error.orig)) from error
         raise
+
+
+def insert_into(connection: AsyncConnection, table: Table) -> postgresql.Insert | dialect_of_sqlite.Insert:
+    """An ``INSERT`` with ``ON CONFLICT``, which both databases have in the same form."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return dialect_of_sqlite.insert(table)

@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.core.db import Timestamp, metadata
+from af.core.db import Timestamp, insert_into, metadata
 from af.core.ids import DeploymentId, ProjectId, SiteId
 from af.domains.models import SITE_ZONE, HostBinding, HostEntry
 
@@ -55,7 +54,7 @@ _ENTRY = (
 
 async def next_changes(connection: AsyncConnection, count: int) -> range:
     """``count`` fresh change numbers; until the commit nobody else gets any."""
-    insert = _upsert(connection, host_changes).values(id=1, latest=count)
+    insert = insert_into(connection, host_changes).values(id=1, latest=count)
     raised = insert.on_conflict_do_update(
         index_elements=["id"], set_={"latest": host_changes.c.latest + insert.excluded.latest}
     ).returning(host_changes.c.latest)
@@ -79,8 +78,8 @@ async def put(
     connection: AsyncConnection, bindings: Sequence[HostBinding], changes: Sequence[int], now: datetime
 ) -> None:
     """Insert or replace rows. A name that stays with its site stays suspended if it was."""
-    insert = _upsert(connection, hosts)
-    replaced = {
+    insert = insert_into(connection, hosts)
+    replaced: dict[str, Any] = {
         column.name: insert.excluded[column.name]
         for column in hosts.c
         if column.name not in ("zone", "name", "suspended")
@@ -181,10 +180,6 @@ async def reap(connection: AsyncConnection, before: datetime) -> int:
     """Delete tombstones older than ``before``; returns how many."""
     gone = await connection.execute(sa.delete(hosts).where(hosts.c.root.is_(None), hosts.c.changed_at < before))
     return gone.rowcount
-
-
-def _upsert(connection: AsyncConnection, table: sa.Table) -> Any:
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def _entry(row: Any) -> HostEntry:

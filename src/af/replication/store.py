@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from af.core import ids
-from af.core.db import Timestamp, metadata
+from af.core.db import Timestamp, insert_into, metadata
 from af.core.ids import CopyId, ProjectId, SiteId
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
@@ -68,7 +67,7 @@ class Wanted(NamedTuple):
 
 
 async def put_policy(connection: AsyncConnection, policy: Policy) -> None:
-    insert = _insert(connection, policies).values(
+    insert = insert_into(connection, policies).values(
         project_id=policy.project_id,
         site_id=policy.site_id or "",
         providers=list(policy.providers),
@@ -143,7 +142,7 @@ async def want(connection: AsyncConnection, project_id: str, wanted: Iterable[Wa
         }
         for each in wanted
     ]
-    insert = _insert(connection, copies)
+    insert = insert_into(connection, copies)
     again = insert.on_conflict_do_update(
         index_elements=["project_id", "root", "provider"], set_={"unwanted_at": None, "updated_at": now}
     )
@@ -259,10 +258,3 @@ def _copy(row: Any) -> Copy:
 
 def _cost_json(cost: Cost | None) -> dict[str, Any] | None:
     return None if cost is None else {"amount": cost.amount, "unit": cost.unit, "monthly": cost.monthly}
-
-
-def _insert(connection: AsyncConnection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An ``INSERT`` with ``ON CONFLICT``, which both databases have in the same form."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return cast("postgresql.Insert | sqlite.Insert", sqlite.insert(table))

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.core.db import Timestamp, metadata
+from af.core.db import Timestamp, insert_into, metadata
 from af.core.ids import PinId, ProjectId
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
@@ -228,11 +227,5 @@ async def roots_after(connection: AsyncConnection, last: Root | None, now: datet
     return [Root(cids.parse(row.cid), row.kind, row.ref, ProjectId(row.project_id), row.public) for row in rows]
 
 
-def insert_into(connection: AsyncConnection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An ``INSERT`` with ``ON CONFLICT``, which both databases have in the same form."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return cast("postgresql.Insert | sqlite.Insert", sqlite.insert(table))
-
-
 from af.storage.store import copies as copies  # noqa: E402 - it needs the table above
+from af.storage.store import gateways as gateways  # noqa: E402

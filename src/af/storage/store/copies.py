@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.core.db import Timestamp, metadata
+from af.core.db import Timestamp, insert_into, metadata
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage.models import CopyChanges, CopyState, KuboCopy
-from af.storage.store import content_roots, insert_into
+from af.storage.store import content_roots
 
 kubo_copies = sa.Table(
     "kubo_copies",

@@ -113,20 +113,18 @@ class Collector:
     async def _live_blocks(self, number: int) -> list[tuple[Placement, bytes]]:
         """An object's blocks; damaged ones are marked, and keep the object where it is."""
         body = await self.bucket.get(objects.key_of(number), limit=objects.OBJECT_BYTES_MAX)
-        sound: list[tuple[Placement, bytes]] = []
-        for placement in await self.index.blocks.in_object(number):
-            data = (body or b"")[placement.offset : placement.offset + placement.length]
-            if objects.matches(placement.cid, data):
-                sound.append((placement, data))
-            else:
-                await self.index.blocks.set_corrupt(placement, True)
+        placements = await self.index.blocks.in_object(number)
+        sound, damaged = await asyncio.to_thread(_parted, placements, body or b"")
+        for placement in damaged:
+            await self.index.blocks.set_corrupt(placement, True)
         return sound
 
     async def _move(self, batch: Sequence[tuple[Placement, bytes]]) -> int:
         """Make copies durable, then point the index at them."""
         written = 0
         old = iter([placement for placement, _ in batch])
-        for built in objects.build((placement.cid, data) for placement, data in batch):
+        blocks = [(placement.cid, data) for placement, data in batch]
+        for built in await asyncio.to_thread(lambda: list(objects.build(blocks))):
             await self.index.objects.begin([built.number], await self.time.now())
             await self.bucket.put(objects.key_of(built.number), built.body)
             moves = [Move(next(old), Placement(p.cid, built.number, p.offset, p.length)) for p in built.placed]
@@ -161,6 +159,19 @@ class Collector:
             await asyncio.gather(*(self.bucket.delete(objects.key_of(number)) for number in some))
         if numbers:
             _log.info("objects deleted", count=len(numbers))
+
+
+def _parted(placements: Sequence[Placement], body: bytes) -> tuple[list[tuple[Placement, bytes]], list[Placement]]:
+    """(blocks that are what their CIDs say, damaged ones)"""
+    sound: list[tuple[Placement, bytes]] = []
+    damaged: list[Placement] = []
+    for placement in placements:
+        data = body[placement.offset : placement.offset + placement.length]
+        if objects.matches(placement.cid, data):
+            sound.append((placement, data))
+        else:
+            damaged.append(placement)
+    return sound, damaged
 
 
 class _Marks:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.core.db import Database
+from af.core.db import Database, insert_into
 from af.protocols.ipfs.cid import CID
 from af.storage.backends.s3.store.tables import (
     Forgotten,
@@ -17,7 +17,6 @@ from af.storage.backends.s3.store.tables import (
     Removed,
     Stored,
     batches,
-    insert_into,
     lock,
     s3_blocks,
     s3_objects,
@@ -212,7 +211,8 @@ class Blocks:
 
         async def work(connection: AsyncConnection) -> None:
             await _close_objects(connection, [target])
-            await connection.execute(change, rows)
+            for batch in batches(rows):  # a long list at once would keep the event loop
+                await connection.execute(change, batch)
 
         await write(self._database, work)
 
@@ -221,8 +221,7 @@ class Blocks:
         comes last: what has one was read whole."""
 
         async def work(connection: AsyncConnection) -> None:
-            for batch in batches(placements):
-                await _place(connection, batch, now)
+            await _place(connection, placements, now)
             row = {"number": found.number, "size": found.size, "whole": True, "created_at": now}
             insert = insert_into(connection, s3_objects).values(row)
             await connection.execute(insert.on_conflict_do_nothing(index_elements=["number"]))
@@ -255,8 +254,9 @@ async def _place(connection: AsyncConnection, placements: Sequence[Placement], n
             ),
         },
     )
-    rows = [{**p._asdict(), "public": False, "corrupt": False, "touched_at": now} for p in sorted(placements)]
-    await connection.execute(upsert, rows)
+    for batch in batches(sorted(placements)):  # a long list at once would keep the event loop
+        rows = [{**p._asdict(), "public": False, "corrupt": False, "touched_at": now} for p in batch]
+        await connection.execute(upsert, rows)
 
 
 async def _touch(connection: AsyncConnection, found: Iterable[CID], now: int) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from af.core.db import Database
-from af.storage.backends.s3.store.tables import insert_into, s3_facts, write
+from af.core.db import Database, insert_into
+from af.storage.backends.s3.store.tables import s3_facts, write
 
 
 class Facts:

@@ -6,10 +6,9 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -126,13 +125,6 @@ async def write(database: Database, work: Callable[[AsyncConnection], Awaitable[
                 raise
         await asyncio.sleep(secrets.randbelow(100) / 1000 * attempt)
     raise AssertionError("the last try returns or raises")
-
-
-def insert_into(connection: AsyncConnection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An ``INSERT`` with ``ON CONFLICT``, which both databases have in the same form."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return cast("postgresql.Insert | sqlite.Insert", sqlite.insert(table))
 
 
 def batches(items: Iterable[T]) -> Iterator[list[T]]:
