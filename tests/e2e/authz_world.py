@@ -74,6 +74,10 @@ class World:
     organization: str
     """The callers' own roles are their roles in it, too; the guest is a viewer."""
     invitation: str
+    gateway: str
+    """A private gateway: its id, slug and zone."""
+    gateway_slug: str
+    zone: str
     moved: str
     """An organization to move projects to, of the owner's."""
 
@@ -132,6 +136,7 @@ async def make_world(platform: Platform, people: People, caller: str) -> World:
         roots.append(cids.to_text(root))
     deployments = [await sites.create_deployment(owner, site.id, root) for root in roots]
     await storage.create_pin(owner, project.id, roots[0], name="kept.html")
+    private = await storage.create_private_gateway(owner, project.id, "theirs", zone_id=None)
     wish = await storage.request_pin(owner, project.id, storage.WantedPin(cid=cids.parse(roots[1])))
 
     async def fill(upload: Any) -> None:
@@ -176,6 +181,9 @@ async def make_world(platform: Platform, people: People, caller: str) -> World:
         cid=roots[1],
         pinned=roots[0],
         pin_request=wish.id,
+        gateway=private.id,
+        gateway_slug=private.slug,
+        zone=private.zone_id,
         guest=people.guest.actor.user_id,
         own_token=own.token.id,
         own_secret=own.text,

@@ -13,10 +13,10 @@ from af import projects
 from af.core.context import Context
 from af.core.errors import InvalidInput
 from af.protocols.ipfs import cid as cids
-from af.storage import service
+from af.storage import gateways_graphql, service
 from af.storage.models import BlockStats, Collection, Pin, ProjectStats, ScrubReport
 
-type_defs = (Path(__file__).parent / "schema.graphql").read_text(encoding="utf-8")
+type_defs = (Path(__file__).parent / "schema.graphql").read_text(encoding="utf-8") + gateways_graphql.type_defs
 
 PAGE_DEFAULT = 100
 PAGE_MAX = 500
@@ -177,4 +177,13 @@ def _page(found: Sequence[Pin], size: int) -> Given:
     return {"data": page, "pageInfo": {"endCursor": cursor, "hasNextPage": len(found) > size}}
 
 
-bindables = [query, mutation, pin_type, stats_type, block_stats_type, collection_type, scrub_type]
+bindables = [
+    query,
+    mutation,
+    pin_type,
+    stats_type,
+    block_stats_type,
+    collection_type,
+    scrub_type,
+    *gateways_graphql.bindables,
+]

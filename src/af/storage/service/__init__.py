@@ -7,6 +7,7 @@ from af.storage.service.archive import import_archive, import_file
 from af.storage.service.blocks import missing, reader, receive_car
 from af.storage.service.dag import hold, publish, release, verify_dag
 from af.storage.service.export import StoredFile, export_car, open_file, public_car, public_reader
+from af.storage.service.gateways import create_private_gateway, open_private_gateway
 from af.storage.service.network import (
     check_kubo,
     compare_copies,
@@ -48,6 +49,7 @@ __all__ = [
     "copies_due",
     "copy_failed",
     "create_pin",
+    "create_private_gateway",
     "delete_pin",
     "delete_pin_request",
     "export_car",
@@ -66,6 +68,7 @@ __all__ = [
     "may_upload",
     "missing",
     "open_file",
+    "open_private_gateway",
     "pin_request",
     "other_sources",
     "ping",
