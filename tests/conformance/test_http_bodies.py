@@ -73,6 +73,7 @@ def test_a_body_that_stalls_is_cut_off(uploads: Uploads) -> None:
     with uploads.connect() as connection:
         connection.sendall(HEAD + b"Content-Length: 100\r\n\r\nabc")
         assert read_all(connection) == b""
+    until(lambda: bool(uploads.endings))
     assert uploads.endings == ["http.disconnect"]
 
 

@@ -19,7 +19,7 @@ from af.core import metrics
 from af.core.bell import Bell
 from af.core.clock import Clock, SystemClock, monotonic
 from af.core.context import SYSTEM, Platform
-from af.core.errors import Error, Internal, InvalidInput, Upstream
+from af.core.errors import Error, Internal
 from af.core.setting_kinds import dnslinks
 from af.core.settings import Settings
 from af.domains import HostEntry
@@ -237,7 +237,7 @@ class Gateway:
             if reply.keep is not None and request.method == "GET" and b"range" not in request.headers:
                 self._keep(request, site, reply)
         except Error as error:
-            if error.http_status >= 500 and not isinstance(error, InvalidInput | Upstream):
+            if error.http_status >= 500 and error.retryable and not isinstance(error, NameUnresolved):
                 log.error("request failed", request_id=request_id.decode(), code=error.code, detail=error.detail)
             reply = error_reply(error, request.headers.get(b"accept"))
         except Exception:  # the edge: every failure becomes a response
@@ -246,7 +246,7 @@ class Gateway:
                 "Something went wrong on our side.", hint=f"Quote {request_id.decode()} when you report it."
             )
             reply = error_reply(shown, request.headers.get(b"accept"))
-        sent = await _send(reply, request.method, request_id, receive, send)
+        sent = await send_reply(reply, request.method, request_id, receive, send)
         self.count("cold", reply.status // 100, sent)
         if site is not None:
             site.usage.add(sent)
@@ -274,7 +274,7 @@ class Gateway:
         self.responses.keep(key, reply, monotonic())
 
 
-async def _send(reply: Reply, method: str, request_id: bytes, receive: Receive, send: Send) -> int:
+async def send_reply(reply: Reply, method: str, request_id: bytes, receive: Receive, send: Send) -> int:
     """Sends a reply; returns how many body bytes were handed over. Reading stops when the client has gone."""
     headers: list[Header] = [*reply.headers, (b"x-request-id", request_id)]
     length = reply.content_length

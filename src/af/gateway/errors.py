@@ -89,12 +89,13 @@ class PreconditionFailed(InvalidInput):
     explain = "The request asked for one version of the content (If-Match) and another is current."
 
 
-class RedirectsInvalid(InvalidInput):
+class RedirectsInvalid(Unavailable):
     """The ``_redirects`` file of a public tree cannot be followed."""
 
     code = "redirects_invalid"
     number = 5110
     http_status = 500  # the specification's
+    retryable = False
     explain = (
         "The content has a _redirects file with a line that is no rule, or one larger than 64 KiB "
         "(https://specs.ipfs.tech/http-gateways/web-redirects-file/). Paths that exist are served all the same."
@@ -121,12 +122,13 @@ class NameUnresolved(Upstream):
     )
 
 
-class InsideBlock(InvalidInput):
+class InsideBlock(Unavailable):
     """The path ends inside of a block, which this form cannot show."""
 
     code = "inside_block"
     number = 5113
     http_status = 501
+    retryable = False
     explain = (
         "The path leads into a dag-cbor or dag-json block. Ask for the whole block: leave out what is behind its CID."
     )

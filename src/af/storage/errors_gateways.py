@@ -9,7 +9,7 @@ class PrivateGatewayNotFound(NotFound):
     """There is none, or the asker may not see it."""
 
     code = "private_gateway_not_found"
-    number = 3047
+    number = 3053
     explain = "The project has no such private gateway. `af gateways list` shows those that it has."
 
 
