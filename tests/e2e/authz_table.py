@@ -8,26 +8,14 @@ is no member). `test_authz` derives everybody else's refusal from it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
-from tests.e2e.authz_world import World
-from tests.support.asgi import AsgiClient, Reply
+from tests.e2e.authz_lines import M, Op, Rest, S, filled
+from tests.e2e.authz_lines import first_event as _first_event
+from tests.e2e.authz_lines import get as _get
+from tests.e2e.authz_lines import send as _send
 
+__all__ = ["FIELDS", "OPERATIONS", "PAGES", "ROUTES", "UNCOVERED", "filled"]
 
-@dataclass(frozen=True)
-class Op:
-    """``call`` is the root field with its arguments, values of the `World` in braces."""
-
-    who: str
-    call: str
-    kind: str = "query"
-    instead: str | None = None
-    """The error that whoever may gets here, because this world has no such backend."""
-
-
-Q, M, S = "query", "mutation", "subscription"
 
 _GUEST_THERE = 'where: {organizationId: "<organization>", userId: "<guest>"}'
 
@@ -191,45 +179,6 @@ FIELDS: dict[str, str] = {
     "Organization.auditVerification": "admin",
     "Organization.invitations": "admin",
 }
-
-Call = Callable[[AsgiClient, World], Any]
-
-
-@dataclass(frozen=True)
-class Rest:
-    """``call`` sends the request and returns its `Reply`."""
-
-    who: str
-    call: Call
-    changes: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def _get(path: str) -> Call:
-    return lambda client, world: client.get(filled(path, world))
-
-
-def _send(method: str, path: str, body: Callable[[World], bytes], kind: str) -> Call:
-    async def call(client: AsgiClient, world: World) -> Reply:
-        return await client.request(method, filled(path, world), body=body(world), headers={"content-type": kind})
-
-    return call
-
-
-def _first_event(path: str) -> Call:
-    async def call(client: AsgiClient, world: World) -> Reply:
-        async with client.stream("GET", filled(path, world)) as stream:
-            text = await (stream.until("id: ") if stream.status == 200 else stream.end())
-            return Reply(stream.status, stream.headers, text.encode())
-
-    return call
-
-
-def filled(text: str, world: World) -> str:
-    for name in World.__dataclass_fields__:
-        text = text.replace(f"<{name}>", str(getattr(world, name)))
-    return text
-
 
 CONTENT = "/v1/projects/<project>/content"
 TEAM = "/organizations/<organization>"
