@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from alternatefutures.arweave import Arweave
     from alternatefutures.ens import Ens
     from alternatefutures.files import Files
+    from alternatefutures.gateways import Gateways
     from alternatefutures.ipns import Ipns
     from alternatefutures.machines import Machines
     from alternatefutures.pins import PinRequests
@@ -30,6 +31,13 @@ class Nouns:
         from alternatefutures.arweave import Arweave
 
         return Arweave(self.transport)
+
+    @property
+    def gateways(self) -> Gateways:
+        """Private gateways: hosts for the project's content."""
+        from alternatefutures.gateways import Gateways
+
+        return Gateways(self.transport)
 
     @property
     def files(self) -> Files:

@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "storage": ("Content", "af.cli.storage:storage", "Store and fetch content by CID."),
     "pins": ("Content", "af.cli.pins:pins", "Have content fetched by CID from the network, and kept."),
     "replication": ("Content", "af.cli.replication:replication", "Copies of what is live at other providers."),
+    "gateways": ("Content", "af.cli.gateways:gateways", "Hosts for private content: list, create, rename, close."),
     "ens": ("Content", "af.cli.ens:ens", "ENS names that point at sites."),
     "filecoin": ("Content", "af.cli.filecoin:filecoin", "Pieces for Filecoin: commitments and CARs."),
     "ipns": ("Content", "af.cli.ipns:ipns", "Names that lead to changing content: keys, records, publishing."),

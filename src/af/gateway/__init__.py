@@ -8,5 +8,6 @@ here sets cookies.
 
 from af.gateway.addresses import Address, Addresses, Kind
 from af.gateway.app import Gateway, application
+from af.gateway.private import PrivateGateways
 
-__all__ = ["Address", "Addresses", "Gateway", "Kind", "application"]
+__all__ = ["Address", "Addresses", "Gateway", "Kind", "PrivateGateways", "application"]

@@ -12,6 +12,7 @@ from af import auth, gateway
 from af.core import web
 from af.core.context import Platform
 from af.core.errors import NotFound
+from af.gateway.private import slug_of, with_token
 from af.server import health
 from af.server.addresses import Address, Kind, classify, host_name, is_page
 
@@ -45,9 +46,13 @@ def _control_plane(platform: Platform) -> ASGIApp:
     from af.storage import http as storage_http
 
     graphql = api.application(platform)
+    private = gateway.PrivateGateways(platform)
     router = Router([*rest_routes(), *first_page.routes(), *page_routes()], default=_Missing(), redirect_slashes=False)
 
     async def by_path(scope: Scope, receive: Receive, send: Send) -> None:
+        if _is_private_gateway(platform, scope):
+            await private(scope, receive, send)
+            return
         if scope["path"] == "/graphql":
             await graphql(scope, receive, send)
             return
@@ -65,6 +70,11 @@ def _control_plane(platform: Platform) -> ASGIApp:
         secret=("/invitations/", "/organizations/invitations/"),
         renderings=storage_http.renderings,
     )
+
+
+def _is_private_gateway(platform: Platform, scope: Scope) -> bool:
+    host = host_name(Headers(scope=scope).get("host", ""))
+    return slug_of(host, platform.settings.domain) is not None
 
 
 class _Missing:
@@ -91,7 +101,9 @@ class _Dispatch:
         headers = Headers(scope=scope)
         address = classify(host_name(headers.get("host", "")), self._domain)
         path: str = scope["path"]
-        if self._gateway is not None and await self._is_content(self._gateway, address, headers, path):
+        if self._control is not None and _is_private_gateway(self._platform, scope):
+            await self._control(with_token(scope), receive, send)
+        elif self._gateway is not None and await self._is_content(self._gateway, address, headers, path):
             await self._gateway(scope, receive, send)
         elif path in health.PATHS:
             await self._health(scope, receive, send)

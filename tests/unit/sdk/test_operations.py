@@ -11,6 +11,7 @@ from alternatefutures import (
     operations,
     operations_arweave,
     operations_ens,
+    operations_gateways,
     operations_ipns,
     operations_machines,
     operations_replication,
@@ -25,6 +26,7 @@ ALL = {
     **vars(operations_ens),
     **vars(operations_ipns),
     **vars(operations_arweave),
+    **vars(operations_gateways),
     **vars(operations_replication),
 }
 DOCUMENTS = sorted(name for name in ALL if name.isupper() and not name.startswith("_"))
