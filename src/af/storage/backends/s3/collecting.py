@@ -122,12 +122,9 @@ class Collector:
     async def _move(self, batch: Sequence[tuple[Placement, bytes]]) -> int:
         """Make copies durable, then point the index at them."""
         written = 0
-        old = iter([placement for placement, _ in batch])
-        blocks = [(placement.cid, data) for placement, data in batch]
-        for built in await asyncio.to_thread(lambda: list(objects.build(blocks))):
+        for built, moves in await asyncio.to_thread(_copies, batch):
             await self.index.objects.begin([built.number], await self.time.now())
             await self.bucket.put(objects.key_of(built.number), built.body)
-            moves = [Move(next(old), Placement(p.cid, built.number, p.offset, p.length)) for p in built.placed]
             with suppress(
                 Forgotten
             ):  # we were away for an hour: the copies are nobody's, the blocks are where they were
@@ -159,6 +156,15 @@ class Collector:
             await asyncio.gather(*(self.bucket.delete(objects.key_of(number)) for number in some))
         if numbers:
             _log.info("objects deleted", count=len(numbers))
+
+
+def _copies(batch: Sequence[tuple[Placement, bytes]]) -> list[tuple[objects.Built, list[Move]]]:
+    """New objects with these blocks, and what moves into each."""
+    old = {placement.cid: placement for placement, _ in batch}
+    return [
+        (built, sorted(Move(old[p.cid], Placement(p.cid, built.number, p.offset, p.length)) for p in built.placed))
+        for built in objects.build((placement.cid, data) for placement, data in batch)
+    ]
 
 
 def _parted(placements: Sequence[Placement], body: bytes) -> tuple[list[tuple[Placement, bytes]], list[Placement]]:

@@ -25,6 +25,7 @@ from af.storage.backends.s3.store.tables import (
 )
 from af.storage.models import BlockStats
 
+_PAGE_ROWS = 1000
 _columns = s3_blocks.c
 _LOCATE = sa.select(_columns.cid, _columns.object, _columns.offset, _columns.length, _columns.public, _columns.corrupt)
 
@@ -65,9 +66,15 @@ class Blocks:
     async def in_object(self, number: int) -> list[Placement]:
         """The blocks of an object in its order, damaged ones too."""
         query = sa.select(_columns.cid, _columns.object, _columns.offset, _columns.length)
+        query = query.where(_columns.object == number).order_by(_columns.offset).limit(_PAGE_ROWS)
+        found: list[Placement] = []
         async with self._database.looking_up() as connection:
-            rows = await connection.execute(query.where(_columns.object == number).order_by(_columns.offset))
-            return [Placement(CID(row[0]), *row[1:]) for row in rows]
+            while True:  # in pages: tens of thousands of rows at once would keep the event loop
+                after = found[-1].offset if found else -1
+                page = (await connection.execute(query.where(_columns.offset > after))).all()
+                found += [Placement(CID(row[0]), *row[1:]) for row in page]
+                if len(page) < _PAGE_ROWS:
+                    return found
 
     async def used_objects(self, after: int, limit: int) -> list[int]:
         """Numbers of objects that blocks are in, in order, those behind ``after``; negative for the first page."""
@@ -197,7 +204,7 @@ class Blocks:
 
     async def move(self, target: Stored, moves: Sequence[Move]) -> None:
         """The object ``target`` is whole: point the index at the copies in it. A block that was removed or moved
-        meanwhile is left alone. :raises Forgotten:"""
+        meanwhile is left alone. ``moves`` are in the order of their CIDs. :raises Forgotten:"""
         bound = sa.bindparam
         change = (
             sa.update(s3_blocks)
@@ -206,7 +213,7 @@ class Blocks:
         )
         rows = [
             {"at_cid": m.old.cid, "at": m.old.object, "from": m.old.offset, "to": m.new.object, "start": m.new.offset}
-            for m in sorted(moves)
+            for m in moves
         ]
 
         async def work(connection: AsyncConnection) -> None:
