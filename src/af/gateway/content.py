@@ -3,6 +3,7 @@ its own (https://specs.ipfs.tech/http-gateways/). What is in the tree is for `we
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
@@ -41,6 +42,7 @@ from af.protocols.ipfs.errors import (
 )
 
 DNS_LABEL_MAX = 63
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _SPACES = (b"ipfs", b"ipns")
 _Unreadable = BlockMissing | InvalidBlock | LimitExceeded | UnsupportedCodec
 
@@ -195,7 +197,10 @@ class Content:
 
     def _from_protocol_handler(self, request: Request, space: str) -> Reply:
         """``/ipfs/?uri=ipfs://<cid>/…``, where browsers send links of the scheme that the site has registered for."""
-        uri = urlsplit(request.parameter("uri") or "")
+        try:
+            uri = urlsplit(request.parameter("uri") or "")
+        except ValueError as error:  # brackets, and letters that would turn into separators
+            raise InvalidAddress("The uri is malformed.", detail=str(error)) from error
         if not uri.netloc or uri.scheme not in ("ipfs", "ipns"):
             raise InvalidAddress("A CID is missing.", hint=f"Content lives at /{space}/<cid>.")
         path = parse_path(f"/{uri.netloc}{uri.path}".encode("utf-8", "replace"))
@@ -207,7 +212,11 @@ class Content:
         if space == "ipfs":
             return cids.to_text(cids.as_v1(_parse_cid(text, path)))
         key = _key(text)
-        return ipns.to_text(key) if key is not None else dnslink_label(text)
+        if key is not None:
+            return ipns.to_text(key)
+        if _HOST_NAME.fullmatch(text) is None:
+            raise InvalidAddress("This is neither an IPNS key nor the name of a host.")
+        return dnslink_label(text.lower())
 
     def _to_host(self, request: Request, label: str, path: Path, space: str | None = None) -> Reply:
         if len(label) > DNS_LABEL_MAX:

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 from af.gateway.pages import page
 from af.gateway.represent import Origin
-from af.gateway.tree import Directory, ShardedDirectory, Tree
+from af.gateway.tree import SHARDS_MAX, Directory, ShardedDirectory, Tree
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagpb, hamt
 from af.protocols.ipfs.dagpb import Link
-from af.protocols.ipfs.errors import InvalidBlock
+from af.protocols.ipfs.errors import InvalidBlock, LimitExceeded
 
 ROWS_PER_PAGE = 1_000
 PAGES_MAX = 200
@@ -53,6 +53,7 @@ async def rows(tree: Tree, node: Directory | ShardedDirectory, number: int, *, p
 async def _entries(tree: Tree, root: hamt.Shard, public: bool) -> AsyncIterator[Link]:
     """All entries of a sharded directory in slot order; as deep as a name's hash has bits."""
     stack = [(root, 0, 0)]
+    shards = 1
     while stack:
         shard, index, depth = stack.pop()
         while index < len(shard.links):
@@ -64,6 +65,9 @@ async def _entries(tree: Tree, root: hamt.Shard, public: bool) -> AsyncIterator[
             below = await tree.node(link.cid, public=public)
             if not isinstance(below, ShardedDirectory) or depth > hamt.HASH_BITS:
                 raise InvalidBlock("HAMT: a shard's child is not a shard")
+            shards += 1
+            if shards > SHARDS_MAX:
+                raise LimitExceeded(f"HAMT: more than {SHARDS_MAX} shards")
             stack += [(shard, index, depth), (below.shard, 0, depth + 1)]
             break
 

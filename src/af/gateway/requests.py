@@ -12,6 +12,7 @@ from af.gateway.errors import AddressTooLong, InvalidAddress
 from af.gateway.tree import SEGMENTS_MAX
 
 TARGET_BYTES_MAX = 8_192
+QUERY_FIELDS_MAX = 100
 _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _PATH_SAFE = "!$&'()*+,-.:;=@_~"  # RFC 3986 pchar
 
@@ -40,10 +41,12 @@ class Request:
         return "?" + "".join(c if "!" <= c <= "~" else f"%{ord(c):02X}" for c in self.query_text)
 
     def parameter(self, name: str) -> str | None:
-        """The first query parameter of this name."""
+        """The first query parameter of this name. :raises InvalidAddress: there are more than `QUERY_FIELDS_MAX`."""
         if not self.query or len(self.query) > TARGET_BYTES_MAX:
             return None
-        for key, value in parse_qsl(self.query_text, keep_blank_values=True, max_num_fields=100):
+        if self.query.count(b"&") >= QUERY_FIELDS_MAX:
+            raise InvalidAddress(f"The query has more than {QUERY_FIELDS_MAX} parameters.")
+        for key, value in parse_qsl(self.query_text, keep_blank_values=True):
             if key == name:
                 return value
         return None

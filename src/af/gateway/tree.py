@@ -6,6 +6,7 @@ read for public use (``public=True``) and for a site's own use are kept apart, s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,6 +22,10 @@ from af.protocols.ipfs.errors import BlockMissing, InvalidBlock, LimitExceeded, 
 SYMLINKS_MAX = 16
 SEGMENTS_MAX = 128
 SYMLINK_BYTES_MAX = 4_096
+SHARDS_MAX = 200_000
+"""Most shards that one listing or archive reads: a small graph can name very many that hold nothing."""
+_READS_IN_A_ROW_MAX = 128
+"""What is in memory is read without waiting; after so many reads others get a turn."""
 _DAG_PB_SHA2_256 = b"\x01\x70\x12\x20"
 _ENTRY_BYTES = 280  # one dict slot, name and CID objects, measured
 
@@ -94,12 +99,14 @@ class Tree:
     def __init__(self, blocks: Blocks, *, cache_bytes: int) -> None:
         self.blocks = blocks
         self._nodes: ByteLru[tuple[CID, bool], Node] = ByteLru(cache_bytes)
+        self._reads = 0
 
     async def block(self, cid: CID, *, public: bool) -> bytes:
         """A block's bytes.
 
         :raises BlockMissing: not here, or not public.
         """
+        await self._take_turns()
         if cids.is_identity(cid):
             return cids.digest(cid)
         for form in _forms(cid):
@@ -124,10 +131,17 @@ class Tree:
             raise UnsupportedCodec(f"codec 0x{codec:x} is not UnixFS")
         cached = self._nodes.get((cid, public))
         if cached is not None:
+            await self._take_turns()
             return cached
         node, cost = decode(cid, await self.block(cid, public=public))
         self._nodes.put((cid, public), node, cost)
         return node
+
+    async def _take_turns(self) -> None:
+        self._reads += 1
+        if self._reads >= _READS_IN_A_ROW_MAX:
+            self._reads = 0
+            await asyncio.sleep(0)
 
     async def find(self, root: CID, segments: Sequence[bytes], *, public: bool) -> Found | None:
         """What ``segments`` lead to below ``root``; `None` if nothing. Symlinks of sites are followed, inside the root.

@@ -12,11 +12,8 @@ from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagpb, unixfs
 from tests.support.gateway_specs import (
     CAR,
-    GATEWAY_HOST,
     IMMUTABLE,
-    PATH_HOST,
     RAW,
-    RECORD,
     Content,
     identity,
     same_headers,
@@ -30,7 +27,7 @@ def leaf(specs: Content) -> cids.CID:
     return specs.put(cids.RAW, BLOCK)
 
 
-# --- asking for a form (Accept and format; IPIP-0523) ----------------------------------------------------------------
+# --- asking for a form (Accept and format; IPIP-0523) --------------------
 
 
 @pytest.mark.parametrize(
@@ -81,7 +78,7 @@ def test_json_asked_for_a_raw_block_that_is_no_json_is_the_file(specs: Content, 
     assert specs.ask(f"/ipfs/{cids.to_text(leaf)}", Accept="application/json").body == BLOCK
 
 
-# --- a raw block (§Block responses) ------------------------------------------------------------------------------------
+# --- a raw block (§Block responses) --------------------
 
 
 @pytest.mark.parametrize("by_accept", [False, True], ids=["format", "Accept"])

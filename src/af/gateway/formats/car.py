@@ -120,15 +120,15 @@ async def _end_of_path(tree: Tree, cid: CID, chosen: Options) -> AsyncIterator[B
         return
     node = await tree.node(cid, public=True)
     if isinstance(node, File):
-        async for block in _of_file(tree, node, *chosen.span(node.size)):
+        async for block in _of_file(tree, node, *chosen.span(node.size), None if chosen.dups else set()):
             yield block
     elif isinstance(node, ShardedDirectory):
-        async for block in _of_shards(tree, node):
+        async for block in _of_shards(tree, node, None if chosen.dups else set()):
             yield block
 
 
 async def _everything(tree: Tree, root: CID, walked: set[CID] | None) -> AsyncIterator[Block]:
-    """All below ``root``; what is in ``walked``, if given, is not walked again."""
+    """All below ``root``; what is in ``walked`` is not walked again."""
     stack = [root]
     while stack:
         cid = stack.pop()
@@ -141,13 +141,18 @@ async def _everything(tree: Tree, root: CID, walked: set[CID] | None) -> AsyncIt
         stack += reversed(links_of(cid, data))
 
 
-async def _of_file(tree: Tree, file: File, start: int, stop: int) -> AsyncIterator[Block]:
-    """The blocks below a file's root that hold bytes ``start`` up to ``stop``."""
+async def _of_file(tree: Tree, file: File, start: int, stop: int, walked: set[CID] | None) -> AsyncIterator[Block]:
+    """The blocks below a file's root that hold bytes ``start`` up to ``stop``; what is in ``walked``, if given, was
+    wanted whole before and is not walked again."""
     stack = _parts(file, 0)
     while stack:
         cid, offset, size = stack.pop()
         if offset >= stop or offset + size <= start:
             continue
+        if walked is not None and start <= offset and offset + size <= stop:
+            if cid in walked:
+                continue
+            walked.add(cid)
         yield cid, await tree.block(cid, public=True)
         if cids.codec(cid) == cids.DAG_PB:
             node = await tree.node(cid, public=True)
@@ -165,11 +170,15 @@ def _parts(file: File, offset: int) -> list[tuple[CID, int, int]]:
     return found[::-1]
 
 
-async def _of_shards(tree: Tree, root: ShardedDirectory) -> AsyncIterator[Block]:
-    """The shards below a directory's root, but not its entries."""
+async def _of_shards(tree: Tree, root: ShardedDirectory, walked: set[CID] | None) -> AsyncIterator[Block]:
+    """The shards below a directory's root, but not its entries; what is in ``walked`` is not walked again."""
     stack = [link.cid for link in reversed(root.shard.links) if root.shard.is_child(link)]
     while stack:
         cid = stack.pop()
+        if walked is not None:
+            if cid in walked:
+                continue
+            walked.add(cid)
         yield cid, await tree.block(cid, public=True)
         node = await tree.node(cid, public=True)
         if isinstance(node, ShardedDirectory):

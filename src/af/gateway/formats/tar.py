@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from af.gateway import files
 from af.gateway.errors import NotAcceptable
-from af.gateway.tree import Directory, File, Found, ShardedDirectory, Symlink, Tree, decode
+from af.gateway.tree import SHARDS_MAX, Directory, File, Found, ShardedDirectory, Symlink, Tree, decode
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagpb, hamt, paths
 from af.protocols.ipfs.cid import CID
@@ -152,6 +152,7 @@ async def _entries(tree: Tree, node: Directory | ShardedDirectory, public: bool)
         return
     digits = len(f"{node.shard.fanout - 1:X}")
     stack: list[tuple[hamt.Shard, int, tuple[int, ...]]] = [(node.shard, 0, ())]  # its next link, the slots above it
+    shards = 1
     while stack:
         shard, index, slots = stack.pop()
         if index == len(shard.links):
@@ -163,6 +164,9 @@ async def _entries(tree: Tree, node: Directory | ShardedDirectory, public: bool)
             below = await tree.node(link.cid, public=public)
             if not isinstance(below, ShardedDirectory) or below.shard.fanout != shard.fanout:
                 raise InvalidBlock("HAMT: a shard's child is not a shard of the same fanout")
+            shards += 1
+            if shards > SHARDS_MAX:
+                raise LimitExceeded(f"HAMT: more than {SHARDS_MAX} shards")
             stack.append((below.shard, 0, here))
             continue
         name = shard.entry_name(link)
