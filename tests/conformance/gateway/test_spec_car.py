@@ -41,7 +41,7 @@ def folder(specs: Content) -> CID:
     return specs.folder({"a/b/c.txt": b"deep", "a/other.txt": b"beside", "z.txt": b"last"})
 
 
-# --- what is in it (dag-scope) --------------------
+# --- what is in it (dag-scope) ----------
 
 
 def test_all_is_everything_depth_first_in_the_order_of_links(specs: Content, folder: CID) -> None:
@@ -88,7 +88,7 @@ def test_paths_through_dag_cbor_carry_its_blocks(specs: Content, file: CID) -> N
     assert specs.ask(path_of(root, "/none?format=car")).status == 404
 
 
-# --- entity-bytes --------------------
+# --- entity-bytes ----------
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_root_that_is_not_here_is_404_and_no_archive(specs: Content) -> None:
         assert specs.ask(path_of(gone, query), Cache_Control="only-if-cached").status == 412
 
 
-# --- parameters (dups, order, version) --------------------
+# --- parameters (dups, order, version) ----------
 
 
 def test_dups(specs: Content) -> None:
@@ -227,7 +227,7 @@ def test_identity_blocks_are_walked_but_never_written(specs: Content) -> None:
     assert specs.car(path_of(identity(cids.RAW, b"tiny"))) == []
 
 
-# --- bombs: while one client has such an archive made, others are answered at once --------------------
+# --- bombs: while one client has such an archive made, others are answered at once ----------
 
 
 def tower(specs: Content, levels: int) -> CID:
