@@ -19,6 +19,7 @@ from af.storage.backends.kubo import KuboStore
 from af.storage.backends.kubo_rpc import KuboRpc
 from af.storage.backends.segments import SegmentStore
 from af.storage.errors import BlockMissing, StoreBusy
+from af.storage.models import ScrubReport
 from tests.support import kubo, s3
 
 ADA, BOB = "prj_ada", "prj_bob"
@@ -286,6 +287,19 @@ async def test_deployments_racing_with_collections_never_lose_a_block(store: Blo
         assert await store.missing(ids, scope=ADA) == []
         for cid, data in dag:
             assert await store.get(cid) == data
+
+
+async def test_only_one_scrub_at_a_time(store: BlockStore) -> None:
+    one = block()
+    await store.put([one], scope=ADA)
+    outcomes = await asyncio.gather(*(store.scrub() for _ in range(6)), return_exceptions=True)
+    reports = [each for each in outcomes if isinstance(each, ScrubReport)]
+    assert reports
+    assert all(report.blocks == 1 and not report.corrupt for report in reports)
+    refused = [each for each in outcomes if not isinstance(each, ScrubReport)]
+    assert refused
+    assert all(isinstance(each, StoreBusy) for each in refused)
+    assert await store.get(one[0]) == one[1]
 
 
 async def test_only_one_collection_at_a_time(store: BlockStore, clock: FixedClock) -> None:

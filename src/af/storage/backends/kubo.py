@@ -117,6 +117,10 @@ class KuboStore:
         return Swept(blocks=blocks, bytes=size, freed_bytes=0 if dry_run else size)
 
     async def scrub(self, progress: Progress | None = None) -> ScrubReport:
+        with only_one(self._directory, "scrub"):
+            return await self._scrub(progress)
+
+    async def _scrub(self, progress: Progress | None) -> ScrubReport:
         every = await self._in_thread(self._index.every_cid)
         corrupt: list[CID] = []
         blocks = size = 0

@@ -23,13 +23,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from af.protocols.ipfs.cid import CID
 from af.storage.backends.index import BlockIndex, as_storage_error
 from af.storage.errors import StoreBusy
 
-_BATCH_BLOCKS = 5000
+_BATCH_BLOCKS = 1000  # removed in one transaction: writers wait for it, and readers for the Python in it
 _UNREACHABLE = """touched_at < ? AND cid >= ? AND cid < ?
     AND NOT EXISTS (SELECT 1 FROM temp.reachable AS r WHERE r.cid = blocks.cid)"""
 _LOOK = f"SELECT cid, segment, length FROM blocks WHERE {_UNREACHABLE}"  # noqa: S608 -- our own constants
@@ -38,14 +38,15 @@ _AFTER_ALL = b"\xff" * 256
 
 
 @contextmanager
-def only_one(directory: Path) -> Iterator[None]:
-    """Collections exclude each other, between processes too. :raises StoreBusy:"""
-    descriptor = os.open(directory / "collect.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def only_one(directory: Path, work: Literal["collect", "scrub"] = "collect") -> Iterator[None]:
+    """Collections exclude each other, and so do scrubs, between processes too. :raises StoreBusy:"""
+    descriptor = os.open(directory / f"{work}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StoreBusy("Another garbage collection is running.", hint="Wait for it to end.") from None
+            named = "garbage collection" if work == "collect" else "scrub"
+            raise StoreBusy(f"Another {named} is running.", hint="Wait for it to end.") from None
         yield
     finally:
         os.close(descriptor)

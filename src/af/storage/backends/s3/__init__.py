@@ -35,6 +35,7 @@ from af.storage.errors import StoreFailed
 from af.storage.models import BlockStats, ScrubReport, Swept
 
 _COLLECT_CLAIM = "claim:collect"
+_SCRUB_CLAIM = "claim:scrub"
 _PUTS_MAX = 16
 _ROUNDS_MAX = 5
 
@@ -148,7 +149,7 @@ class S3Store:
     # Upkeep
 
     async def collect(self, reachable: Reachable, *, untouched_since: datetime, dry_run: bool) -> Swept:
-        async with holding(self._index.facts, _COLLECT_CLAIM, self._time):
+        async with holding(self._index.facts, _COLLECT_CLAIM, self._time, work="garbage collection"):
             if not dry_run:
                 await opening.check_owner(self._index, self._bucket)
             swept = await self._collector.sweep(reachable, untouched_since, dry_run=dry_run)
@@ -156,7 +157,8 @@ class S3Store:
         return replace(swept, freed_bytes=freed)
 
     async def scrub(self, progress: Progress | None = None) -> ScrubReport:
-        return await scrubbing.scrub(self._index, self._bucket, progress)
+        async with holding(self._index.facts, _SCRUB_CLAIM, self._time, work="scrub"):
+            return await scrubbing.scrub(self._index, self._bucket, progress)
 
     async def stats(self) -> BlockStats:
         count, dead = await self._index.objects.totals()

@@ -21,12 +21,12 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def holding(facts: Facts, name: str, time: SharedTime) -> AsyncIterator[None]:
-    """Alone with ``name`` among all machines. :raises StoreBusy: another has it"""
+async def holding(facts: Facts, name: str, time: SharedTime, *, work: str) -> AsyncIterator[None]:
+    """Alone with ``name`` among all machines; ``work`` is what people call it. :raises StoreBusy: another has it"""
     holder = secrets.token_hex(8)
     now = await time.now()
     if not await facts.claim(name, holder, until=now + _CLAIM_MILLISECONDS, now=now):
-        raise StoreBusy("Another garbage collection is running.", hint="Wait for it to end.")
+        raise StoreBusy(f"Another {work} is running.", hint="Wait for it to end.")
     renewing = asyncio.create_task(_renew(facts, name, holder, time))
     try:
         yield

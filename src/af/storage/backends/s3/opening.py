@@ -104,7 +104,7 @@ async def _rebuild(index: SharedIndex, bucket: Bucket, time: SharedTime) -> None
     """One process makes the index anew, the others wait for it."""
     while not await index.facts.get(IDENTITY):
         try:
-            async with holding(index.facts, _REBUILD_CLAIM, time):
+            async with holding(index.facts, _REBUILD_CLAIM, time, work="rebuilding of the index"):
                 if not await index.facts.get(IDENTITY):
                     await _adopt_all(index, bucket, time)
         except StoreBusy:

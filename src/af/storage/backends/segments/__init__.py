@@ -91,6 +91,7 @@ class SegmentStore:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blocks")
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks-write")
         self._upkeep_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks-upkeep")
+        self._scrub_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks-scrub")
         self._waiting: list[_Put] = []
         self._waiting_lock = threading.Lock()
         self._places = asyncio.Semaphore(_PUTS_MAX)
@@ -272,7 +273,8 @@ class SegmentStore:
         def check() -> ScrubReport:
             return compaction.scrub(self._index, self._reader, progress)
 
-        return await asyncio.get_running_loop().run_in_executor(self._upkeep_thread, check)
+        with only_one(self._directory, "scrub"):
+            return await asyncio.get_running_loop().run_in_executor(self._scrub_thread, check)
 
     async def stats(self) -> BlockStats:
         return await self._in_thread(self._stats)
@@ -298,6 +300,7 @@ class SegmentStore:
     def close_now(self) -> None:
         """`close` for callers without an event loop."""
         self._upkeep_thread.shutdown(wait=True)
+        self._scrub_thread.shutdown(wait=True)
         self._write_thread.shutdown(wait=True)
         self._threads.shutdown(wait=True)
         self._writer.close()
