@@ -11,7 +11,7 @@ from af.gateway.encodings import Compressor
 from af.gateway.errors import PreconditionFailed
 from af.gateway.replies import ENTITY_HEADERS, KEPT_BODY_BYTES_MAX, Header, Keep, Reply, Responses
 from af.gateway.requests import Path, Request, disposition
-from af.gateway.tree import File, Found, Tree
+from af.gateway.tree import PUBLIC_KEEP_SECONDS, File, Found, Tree
 from af.protocols import headers as header_rules
 from af.protocols import media, redirects
 from af.protocols.ipfs import cid as cids
@@ -29,7 +29,6 @@ CORS: tuple[Header, ...] = (
     ),
 )
 _NAME_CHARACTERS_MAX = 255
-_PUBLIC_KEEP_SECONDS = 30.0  # public content may be withdrawn; its cached responses then end by themselves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +173,7 @@ class Representer:
         return None
 
     def _whole(self, request: Request, origin: Origin, variant: _Variant, status: int, headers: list[Header]) -> Reply:
-        seconds = _PUBLIC_KEEP_SECONDS if origin.public else None
+        seconds = PUBLIC_KEEP_SECONDS if origin.public else None
         file = variant.file
         if variant.data is not None:
             return Reply(status, headers, variant.data, keep=Keep((file.cid, variant.encoding), None, seconds))

@@ -7,11 +7,12 @@ read for public use (``public=True``) and for a site's own use are kept apart, s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from af import storage
+from af.core.clock import monotonic
 from af.gateway.cache import ByteLru
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagpb, hamt, ipld
@@ -24,6 +25,8 @@ SEGMENTS_MAX = 128
 SYMLINK_BYTES_MAX = 4_096
 SHARDS_MAX = 200_000
 """Most shards that one listing or archive reads: a small graph can name very many that hold nothing."""
+PUBLIC_KEEP_SECONDS = 30.0
+"""How long public content that was withdrawn may still be served from what is in memory."""
 _READS_IN_A_ROW_MAX = 128
 """What is in memory is read without waiting; after so many reads others get a turn."""
 _DAG_PB_SHA2_256 = b"\x01\x70\x12\x20"
@@ -96,9 +99,10 @@ class Found:
 
 
 class Tree:
-    def __init__(self, blocks: Blocks, *, cache_bytes: int) -> None:
+    def __init__(self, blocks: Blocks, *, cache_bytes: int, now: Callable[[], float] = monotonic) -> None:
         self.blocks = blocks
-        self._nodes: ByteLru[tuple[CID, bool], Node] = ByteLru(cache_bytes)
+        self._now = now
+        self._nodes: ByteLru[tuple[CID, bool], tuple[Node, float]] = ByteLru(cache_bytes)  # and until when it counts
         self._reads = 0
 
     async def block(self, cid: CID, *, public: bool) -> bytes:
@@ -130,11 +134,11 @@ class Tree:
         if codec != cids.DAG_PB:
             raise UnsupportedCodec(f"codec 0x{codec:x} is not UnixFS")
         cached = self._nodes.get((cid, public))
-        if cached is not None:
+        if cached is not None and (not public or self._now() < cached[1]):
             await self._take_turns()
-            return cached
+            return cached[0]
         node, cost = decode(cid, await self.block(cid, public=public))
-        self._nodes.put((cid, public), node, cost)
+        self._nodes.put((cid, public), (node, self._now() + PUBLIC_KEEP_SECONDS), cost)
         return node
 
     async def _take_turns(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from af.gateway import files
-from af.gateway.tree import File, Tree
+from af.gateway.tree import PUBLIC_KEEP_SECONDS, File, Tree
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import dagpb, unixfs
 from af.protocols.ipfs.cid import CID
@@ -119,3 +119,18 @@ async def test_identity_cids_need_no_store() -> None:
     node = await tree(MemoryBlocks()).node(cid, public=True)
     assert isinstance(node, File)
     assert node.inline == b"hello"
+
+
+async def test_what_is_no_longer_public_is_forgotten_after_a_while() -> None:
+    blocks, clock = MemoryBlocks(), [0.0]
+    root = blocks.folder({"a.txt": b"1"})
+    blocks.publish()
+    walker = Tree(blocks, cache_bytes=1 << 20, now=lambda: clock[0])
+    await walker.node(root, public=True)
+    blocks.public.clear()
+    clock[0] = PUBLIC_KEEP_SECONDS - 1
+    await walker.node(root, public=True)
+    clock[0] = PUBLIC_KEEP_SECONDS
+    with pytest.raises(BlockMissing):
+        await walker.node(root, public=True)
+    await walker.node(root, public=False)
