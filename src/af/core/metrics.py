@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,14 @@ CATALOGUE: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("channel", "outcome"),
     ),
     "af_workflows_total": ("counter", "Workflow runs in the worker.", ("workflow", "outcome")),
+    "af_storage_blocks": ("gauge", "Blocks stored.", ()),
+    "af_storage_bytes": ("gauge", "Bytes of the blocks stored.", ()),
+    "af_storage_corrupt_blocks": ("gauge", "Blocks found damaged, which are not served.", ()),
+    "af_storage_dead_bytes": ("gauge", "Bytes on the disk that belong to no block any more.", ()),
+    "af_disk_free_bytes": ("gauge", "Free bytes on the data folder's disk.", ()),
+    "af_storage_pin_requests": ("gauge", "Pin requests, by state.", ("state",)),
+    "af_replication_copies": ("gauge", "Wanted copies at other providers, by state.", ("state",)),
+    "af_replication_lag_seconds": ("gauge", "How long the oldest copy that is not made yet has been wanted.", ()),
 }
 
 
@@ -116,13 +125,31 @@ def answered(method: str, status: int, seconds: float) -> None:
     histogram("af_http_seconds").observe(seconds)
 
 
-def render() -> bytes:
-    """The exposition text of all processes."""
+Gauges = Mapping[str, Mapping[tuple[str, ...], float]]
+"""Values by name and labels, of what is looked up rather than counted."""
+
+
+def render(gauges: Gauges | None = None) -> bytes:
+    """The exposition text of all processes, with ``gauges`` behind it."""
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
+    measured = _gauge_text(gauges or {})
     if _FOLDER not in os.environ:
-        return generate_latest(REGISTRY)
+        return generate_latest(REGISTRY) + measured
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    return generate_latest(registry) + measured
+
+
+def _gauge_text(gauges: Gauges) -> bytes:
+    """Not the library's gauges: in multiprocess mode those are files of each process."""
+    lines: list[str] = []
+    for name, values in gauges.items():
+        kind, help, labels = CATALOGUE[name]
+        assert kind == "gauge"
+        lines += (f"# HELP {name} {help}", f"# TYPE {name} gauge")
+        for texts, value in values.items():
+            pairs = ",".join(f'{label}="{text}"' for label, text in zip(labels, texts, strict=True))
+            lines.append(f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}")
+    return "".join(f"{line}\n" for line in lines).encode()

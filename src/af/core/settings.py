@@ -167,6 +167,12 @@ class Settings(NetworkSettings):
         "Writes are refused below this much free disk.",
         kinds.integer(0, 1 << 40),
     )
+    disk_warn_bytes: int = setting(
+        1 << 30,
+        "AF_DISK_WARN_BYTES",
+        "`/ready` and `af doctor` warn below this much free disk (and at twice AF_DISK_FREE_BYTES_MIN anyway).",
+        kinds.integer(0, 1 << 44),
+    )
     collect_grace_seconds: int = setting(
         86_400,
         "AF_COLLECT_GRACE_SECONDS",

@@ -8,6 +8,7 @@ from af.replication.backends.configured import Providers
 from af.replication.models import Copy, CopyState, Finding, Policy, SourceCheck
 from af.replication.service import (
     delete_policy,
+    figures,
     list_copies,
     list_policies,
     list_providers,
@@ -24,6 +25,7 @@ __all__ = [
     "Providers",
     "SourceCheck",
     "delete_policy",
+    "figures",
     "list_copies",
     "list_policies",
     "list_providers",

@@ -16,10 +16,9 @@ from typing import Any, Literal
 
 from af.core.errors import Error
 from af.core.settings import Settings
-from af.server import listen, locks, parts, preflight, profile
+from af.server import figures, listen, locks, parts, preflight, profile
 
 NAME_WIDTH = 12
-_LOW_DISK_BYTES = 1 << 30
 _ANSWER_SECONDS = 2.0
 
 Status = Literal["ok", "warn", "fail"]
@@ -77,12 +76,12 @@ def _data(settings: Settings) -> Iterable[Check]:
         yield Check("data", "ok", f"{data} will be made at the first start")
         return
     yield from _raised("data", lambda: preflight.check_folder(data), str(data))
-    free = shutil.disk_usage(data).free
+    free = figures.free_bytes(data)
     detail = f"{free / 1e9:.1f} GB free"
     if free < settings.disk_free_bytes_min:
         yield Check("disk", "fail", detail, "Free some space: new writes are refused.")
-    elif free < _LOW_DISK_BYTES:
-        yield Check("disk", "warn", detail, "Free some space soon.")
+    elif free < figures.warning_bytes(settings):
+        yield Check("disk", "warn", detail, "Free some space soon: `af storage gc`, or a larger disk.")
     else:
         yield Check("disk", "ok", detail)
     segments = data / "blocks"

@@ -15,6 +15,7 @@ from af import storage
 from af.core import leases, metrics, web
 from af.core.context import SYSTEM, Platform
 from af.core.errors import Error
+from af.server.figures import Figures, free_bytes, warning_bytes
 
 PATHS = frozenset({"/health", "/ready", "/metrics"})
 CHECK_SECONDS = 2.0
@@ -26,6 +27,7 @@ class Health:
 
     def __init__(self, platform: Platform, targets: set[str]) -> None:
         self._platform = platform
+        self._figures = Figures(platform)
         self._checks: dict[str, Callable[[], Awaitable[object]]] = {
             "database": self._database,
             "blocks": self._blocks,
@@ -47,7 +49,7 @@ class Health:
         elif scope["path"] == "/ready":
             response = await self._ready()
         elif scope["path"] == "/metrics" and may_see_metrics(client, headers):
-            response = Response(metrics.render(), media_type=_METRICS_TYPE)
+            response = Response(metrics.render(await self._figures.gauges()), media_type=_METRICS_TYPE)
         else:
             response = PlainTextResponse("Not found.\n", 404)
         response.headers["Cache-Control"] = "no-store"
@@ -59,8 +61,18 @@ class Health:
         outcomes = await asyncio.gather(*(self._look(check) for check in checks.values()))
         found = dict(zip(checks, outcomes, strict=True))
         ready = all(found[name] == "ok" for name in self._checks)
+        found |= self._disk_warning()
         document = {"status": "ready" if ready else "not ready", "checks": found}
         return Response(msgspec.json.encode(document), 200 if ready else 503, media_type="application/json")
+
+    def _disk_warning(self) -> dict[str, str]:
+        """Content is served from a full disk, too; so this is said, and does not make the part unready."""
+        settings = self._platform.settings
+        free = free_bytes(settings.data)
+        if free >= warning_bytes(settings):
+            return {}
+        refused = free < settings.disk_free_bytes_min
+        return {"disk": f"{free / 1e9:.2f} GB free: writes are refused{'' if refused else ' soon'}"}
 
     async def _look(self, check: Callable[[], Awaitable[object]]) -> str:
         try:

@@ -11,6 +11,7 @@ from af.core import metrics
 from af.core.context import Context
 from af.core.errors import Error
 from af.core.ids import CopyId, ProjectId
+from af.core.metrics import Gauges
 from af.protocols.ipfs import car, export
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
@@ -48,6 +49,19 @@ async def look_again(ctx: Context, project_id: str, root: CID) -> int:
         count = await store.make_due(tx, project.id, root, ctx.now)
         ctx.ring("work")
     return count
+
+
+async def figures(ctx: Context) -> Gauges:
+    """What copies show in ``/metrics``."""
+    only_the_platform(ctx)
+    async with ctx.reading() as connection:
+        counts = await store.counts(connection)
+        oldest = await store.oldest_wanted(connection)
+    lag = 0.0 if oldest is None else max(0.0, (ctx.now - oldest).total_seconds())
+    return {
+        "af_replication_copies": {(state.value,): counts.get(state.value, 0) for state in CopyState},
+        "af_replication_lag_seconds": {(): lag},
+    }
 
 
 # --- which are wanted ------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from af.storage.service.requests import (
     replace_pin_request,
     request_pin,
 )
-from af.storage.service.upkeep import block_stats, collect, ping, restore_visibility, rights_to_restore, scrub
+from af.storage.service.upkeep import block_stats, collect, figures, ping, restore_visibility, rights_to_restore, scrub
 
 __all__ = [
     "StoredFile",
@@ -54,6 +54,7 @@ __all__ = [
     "delete_pin_request",
     "export_car",
     "fail_pin_request",
+    "figures",
     "find_pin",
     "find_pin_in_folder",
     "forget_project",

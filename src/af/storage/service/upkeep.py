@@ -7,12 +7,13 @@ from datetime import timedelta
 
 from af import projects
 from af.core.context import Context
+from af.core.metrics import Gauges
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage import store
 from af.storage.backends import Progress
 from af.storage.errors import StoreFailed
-from af.storage.models import BlockStats, Collection, ScrubReport, Swept
+from af.storage.models import BlockStats, Collection, PinState, ScrubReport, Swept
 from af.storage.service.access import block_store
 from af.storage.service.dag import reachable, share
 
@@ -107,6 +108,21 @@ async def block_stats(ctx: Context) -> BlockStats:
     """Figures of the whole store."""
     await projects.authorize_operator(ctx)
     return await block_store(ctx).stats()
+
+
+async def figures(ctx: Context) -> Gauges:
+    """What storage shows in ``/metrics``."""
+    await projects.authorize_operator(ctx)
+    stats = await block_store(ctx).stats()
+    async with ctx.reading() as connection:
+        requests = await store.requests.counts_by_state(connection)
+    return {
+        "af_storage_blocks": {(): stats.blocks},
+        "af_storage_bytes": {(): stats.bytes},
+        "af_storage_corrupt_blocks": {(): stats.corrupt_blocks},
+        "af_storage_dead_bytes": {(): stats.dead_bytes},
+        "af_storage_pin_requests": {(state.value,): requests.get(state.value, 0) for state in PinState},
+    }
 
 
 async def rights_to_restore(ctx: Context) -> str:

@@ -149,6 +149,12 @@ async def counts(connection: AsyncConnection, project_id: str) -> tuple[int, int
     return every, int(waiting)
 
 
+async def counts_by_state(connection: AsyncConnection) -> dict[str, int]:
+    """Requests of all projects."""
+    query = sa.select(pin_requests.c.state, sa.func.count()).group_by(pin_requests.c.state)
+    return {row[0]: row[1] for row in await connection.execute(query)}
+
+
 async def update(connection: AsyncConnection, request_id: str, **values: Any) -> bool:
     """Change columns of a request that is not at its end; whether there is such a one."""
     change = sa.update(pin_requests).where(pin_requests.c.id == request_id, pin_requests.c.state.in_(_UNFINISHED))
