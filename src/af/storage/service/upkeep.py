@@ -115,13 +115,13 @@ async def figures(ctx: Context) -> Gauges:
     await projects.authorize_operator(ctx)
     stats = await block_store(ctx).stats()
     async with ctx.reading() as connection:
-        requests = await store.requests.counts_by_state(connection)
+        by_state = await store.requests.counts_by_state(connection)
     return {
         "af_storage_blocks": {(): stats.blocks},
         "af_storage_bytes": {(): stats.bytes},
         "af_storage_corrupt_blocks": {(): stats.corrupt_blocks},
         "af_storage_dead_bytes": {(): stats.dead_bytes},
-        "af_storage_pin_requests": {(state.value,): requests.get(state.value, 0) for state in PinState},
+        "af_storage_pin_requests": {(state.value,): by_state.get(state.value, 0) for state in PinState},
     }
 
 
