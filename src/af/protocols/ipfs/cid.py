@@ -70,6 +70,14 @@ def verify(cid: CID, data: bytes | bytearray | memoryview) -> bool:
     return expected == _HASHES[function][1](bytes(data))
 
 
+def matches(cid: CID, data: bytes | bytearray | memoryview) -> bool:
+    """`verify` that takes a hash which we cannot compute for one that does not match."""
+    try:
+        return verify(cid, data)
+    except UnsupportedHash:
+        return False
+
+
 # --- parts ---------------------------------------------------------------------------------------------------------
 
 

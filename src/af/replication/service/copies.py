@@ -15,7 +15,7 @@ from af.core.metrics import Gauges
 from af.protocols.ipfs import car, export
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import IpfsError, UnsupportedHash
+from af.protocols.ipfs.errors import IpfsError
 from af.replication import rules, store
 from af.replication.backends import Provider
 from af.replication.errors import NotReadable, ProviderFailed, ProviderRefused
@@ -170,7 +170,7 @@ async def _proved(ctx: Context, provider: Provider, copy: Copy, receipt: Receipt
     sample = await sample_of(ctx, copy.root)
     try:
         for cid in sample:
-            if not _is(cid, await provider.read(copy.root, receipt.ref, cid)):
+            if not cids.matches(cid, await provider.read(copy.root, receipt.ref, cid)):
                 raise ProviderFailed(f"{copy.provider} gave wrong bytes for the block {cids.to_text(cid)}.")
     except NotReadable as error:
         return replace(_with(copy, receipt, ctx.now, proved=True), error=error.message)
@@ -251,10 +251,3 @@ async def sample_of(ctx: Context, root: CID) -> list[CID]:
     except IpfsError as error:
         raise InvalidDag(f"The content cannot be read whole: {error}.") from error
     return sample
-
-
-def _is(cid: CID, data: bytes) -> bool:
-    try:
-        return cids.verify(cid, data)
-    except UnsupportedHash:
-        return False

@@ -10,7 +10,7 @@ from af.core.errors import Error
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import export
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import IpfsError, UnsupportedHash
+from af.protocols.ipfs.errors import IpfsError
 from af.replication import rules, store
 from af.replication.backends import Provider
 from af.replication.errors import NotReadable, ProviderNotConfigured, ProviderUnknown
@@ -65,7 +65,7 @@ async def _here(ctx: Context, project_id: str, root: CID) -> tuple[SourceCheck, 
     try:
         async for cid, data in export.walk(get, root):
             asked += 1
-            if _is(cid, data):
+            if cids.matches(cid, data):
                 right += 1
             else:
                 finding, detail = Finding.WRONG, f"{cids.to_text(cid)} does not match its bytes"
@@ -95,7 +95,7 @@ async def _check(name: str, read: _Read, blocks: list[CID]) -> SourceCheck:
         except Error as error:
             finding = Finding.MISSING if right or error.http_status in (404, 502) else Finding.UNREACHABLE
             return SourceCheck(source=name, finding=finding, asked=len(blocks), right=right, detail=error.message)
-        if not _is(cid, data):
+        if not cids.matches(cid, data):
             detail = f"wrong bytes for {cids.to_text(cid)}"
             return SourceCheck(source=name, finding=Finding.WRONG, asked=len(blocks), right=right, detail=detail)
         right += 1
@@ -104,10 +104,3 @@ async def _check(name: str, read: _Read, blocks: list[CID]) -> SourceCheck:
 
 def _unreachable(name: str, error: Error) -> SourceCheck:
     return SourceCheck(source=name, finding=Finding.UNREACHABLE, asked=0, right=0, detail=error.message)
-
-
-def _is(cid: CID, data: bytes) -> bool:
-    try:
-        return cids.verify(cid, data)
-    except UnsupportedHash:
-        return False

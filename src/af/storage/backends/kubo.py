@@ -22,7 +22,6 @@ from af.core.clock import Clock
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import varint
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import UnsupportedHash
 from af.storage.backends import Progress, Reachable
 from af.storage.backends.index import BlockIndex, Claim, Placement
 from af.storage.backends.kubo_rpc import KuboRpc
@@ -67,7 +66,7 @@ class KuboStore:
         data = await self._fetch(cid)
         if data is None:
             raise BlockMissing(cid, detail="the index has it, the node does not")
-        if not _matches(cid, data):
+        if not cids.matches(cid, data):
             raise BlockCorrupt(cid, detail="the node answered other bytes")
         return data
 
@@ -129,7 +128,7 @@ class KuboStore:
             if location is None:
                 continue
             data = await self._fetch(cid)
-            whole = data is not None and _matches(cid, data)
+            whole = data is not None and cids.matches(cid, data)
             if whole == bool(location.corrupt):
                 await self._in_thread(partial(self._index.set_corrupt, cid, location, not whole))
             if not whole:
@@ -219,10 +218,3 @@ def _twins(cid: CID) -> Iterator[CID]:
         yield CID(multihash)
     for codec in _CODECS:
         yield CID(b"\x01" + varint.encode(codec) + multihash)
-
-
-def _matches(cid: CID, data: bytes) -> bool:
-    try:
-        return cids.verify(cid, data)
-    except UnsupportedHash:
-        return False

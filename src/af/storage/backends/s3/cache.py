@@ -16,8 +16,8 @@ from pathlib import Path
 import structlog
 
 from af.core.clock import Clock
+from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
-from af.storage.backends.s3.objects import matches
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks(
@@ -78,7 +78,7 @@ class DiskCache:
         if row is None:
             return None
         number, used, data = row
-        if not matches(cid, data):
+        if not cids.matches(cid, data):
             _log.warning("a block in the cache is damaged", cid=cid.hex())
             self.remove([cid])
             return None

@@ -26,6 +26,7 @@ from functools import partial
 import structlog
 
 from af.core.clock import SystemClock
+from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage.backends import Reachable
 from af.storage.backends.s3 import objects
@@ -173,7 +174,7 @@ def _parted(placements: Sequence[Placement], body: bytes) -> tuple[list[tuple[Pl
     damaged: list[Placement] = []
     for placement in placements:
         data = body[placement.offset : placement.offset + placement.length]
-        if objects.matches(placement.cid, data):
+        if cids.matches(placement.cid, data):
             sound.append((placement, data))
         else:
             damaged.append(placement)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from af.protocols.ipfs import car, varint
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import InvalidCid, InvalidVarint, UnsupportedHash
+from af.protocols.ipfs.errors import InvalidCid, InvalidVarint
 
 FOLDER = "objects/"
 MARKER = "store.json"
@@ -100,11 +100,3 @@ def frames(data: bytes, start: int) -> Iterator[Placed]:
             return
         yield Placed(cid, offset, end - offset)
         position = end
-
-
-def matches(cid: CID, data: bytes) -> bool:
-    """Whether the bytes are the block's."""
-    try:
-        return cids.verify(cid, data)
-    except UnsupportedHash:
-        return False

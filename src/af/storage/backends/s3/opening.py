@@ -13,6 +13,7 @@ import secrets
 import msgspec
 import structlog
 
+from af.protocols.ipfs import cid as cids
 from af.storage.backends.s3 import objects
 from af.storage.backends.s3.claims import holding
 from af.storage.backends.s3.client import Bucket, Listed
@@ -153,7 +154,7 @@ def _verified(number: int, body: bytes) -> list[Placement]:
     end = start
     for placed in objects.frames(body, start):
         end = placed.offset + placed.length
-        if objects.matches(placed.cid, body[placed.offset : end]):
+        if cids.matches(placed.cid, body[placed.offset : end]):
             found.append(Placement(placed.cid, number, placed.offset, placed.length))
     if end != len(body) or len(found) == 0:
         _log.warning("an object is damaged", key=objects.key_of(number), blocks=len(found), read=end, size=len(body))

@@ -187,7 +187,7 @@ class Reader:
     async def _bring(self, cid: CID, at: Location, end: int) -> dict[CID, bytes] | None:
         """The verified blocks in these bytes of the object, kept on disk too; `None`: there is no such object."""
         if at.length == 0:
-            return {cid: b""} if objects.matches(cid, b"") else {}
+            return {cid: b""} if cids.matches(cid, b"") else {}
         self.fetches += 1
         limit = max(_BLOCK_BYTES_MAX, end - at.offset)
         data = await self._bucket.get(objects.key_of(at.object), start=at.offset, end=end, limit=limit)
@@ -202,11 +202,11 @@ class Reader:
 
     def _keep(self, cid: CID, length: int, data: bytes) -> dict[CID, bytes]:
         found: dict[CID, bytes] = {}
-        if len(data) >= length and objects.matches(cid, data[:length]):
+        if len(data) >= length and cids.matches(cid, data[:length]):
             found[cid] = data[:length]
         for placed in objects.frames(data, length):
             block = data[placed.offset : placed.offset + placed.length]
-            if objects.matches(placed.cid, block):
+            if cids.matches(placed.cid, block):
                 found[placed.cid] = block
         self._disk.put(found.items())
         return found

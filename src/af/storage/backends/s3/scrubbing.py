@@ -49,7 +49,7 @@ def _damaged(placements: Sequence[Placement], body: bytes) -> set[CID]:
     return {
         placement.cid
         for placement in placements
-        if not objects.matches(placement.cid, body[placement.offset : placement.offset + placement.length])
+        if not cids.matches(placement.cid, body[placement.offset : placement.offset + placement.length])
     }
 
 

@@ -12,7 +12,6 @@ import structlog
 
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import UnsupportedHash
 from af.storage.backends import Progress
 from af.storage.backends.index import BlockIndex, Location, Placement, as_storage_error
 from af.storage.backends.segments import files
@@ -82,7 +81,7 @@ def _copy_live(descriptor: int, number: int, index: BlockIndex, catalog: Catalog
     held = 0
     for placement in catalog.blocks_in(number):
         data = os.pread(descriptor, placement.length, placement.offset)
-        if not _matches(placement.cid, data):
+        if not cids.matches(placement.cid, data):
             at = Location(number, placement.offset, placement.length, 0, 0)
             index.set_corrupt(placement.cid, at, corrupt=True)
             whole = False
@@ -136,7 +135,7 @@ def _check(index: BlockIndex, reader: files.SegmentReader, cid: CID) -> Location
         data = b""
         with contextlib.suppress(FileNotFoundError, OSError):  # unreadable is damaged
             data = reader.read(location.segment, location.offset, location.length)
-        whole = _matches(cid, data)
+        whole = cids.matches(cid, data)
         again = index.locate(cid)
         if again is not None and (again.segment, again.offset) != (location.segment, location.offset):
             location = again  # compaction moved it while we read
@@ -145,10 +144,3 @@ def _check(index: BlockIndex, reader: files.SegmentReader, cid: CID) -> Location
             index.set_corrupt(cid, location, corrupt=not whole)
         return None if again is None else location._replace(corrupt=int(not whole))
     return None
-
-
-def _matches(cid: CID, data: bytes) -> bool:
-    try:
-        return cids.verify(cid, data)
-    except UnsupportedHash:
-        return False

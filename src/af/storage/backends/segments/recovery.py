@@ -18,7 +18,7 @@ from pathlib import Path
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs import varint
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import InvalidCid, InvalidVarint, UnsupportedHash
+from af.protocols.ipfs.errors import InvalidCid, InvalidVarint
 from af.storage.backends.index import Placement
 from af.storage.backends.segments import files
 
@@ -95,10 +95,7 @@ def _record_at(view: mmap.mmap, position: int) -> tuple[CID, int, int] | None:
 
 
 def _matches(view: mmap.mmap, cid: CID, offset: int, after: int) -> bool:
-    try:
-        return cids.verify(cid, view[offset:after])
-    except UnsupportedHash:
-        return False
+    return cids.matches(cid, view[offset:after])
 
 
 def _search(view: mmap.mmap, position: int) -> int | None:
