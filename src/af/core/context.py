@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from af.core.bell import Bell, Topic
 from af.core.clock import Clock
 from af.core.db import Database
+from af.core.errors import Forbidden
 from af.core.ids import ProjectId, SessionId, TokenId, UserId
 from af.core.networks import network_of
 from af.core.settings import Settings
@@ -202,3 +203,9 @@ class Context:
             current.topics.add(topic)
         else:
             self.platform.bell.ring(topic)
+
+
+def only_the_platform(ctx: Context) -> None:
+    """:raises Forbidden: somebody else asks for what the platform's worker does by itself"""
+    if ctx.actor.kind is not ActorKind.SYSTEM:
+        raise Forbidden("Only the platform's worker does this.")

@@ -6,8 +6,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from af import storage
-from af.core.context import ActorKind, Context
-from af.core.errors import Error, Forbidden
+from af.core.context import Context, only_the_platform
+from af.core.errors import Error
 from af.core.ids import IpnsRecordId
 from af.names import store
 
@@ -19,7 +19,7 @@ RETRY_AFTER = timedelta(minutes=10)
 
 async def to_announce(ctx: Context) -> list[tuple[IpnsRecordId, datetime]]:
     """Names whose record is to be given to the network, and since when; none without a Kubo node. For the worker."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.reading() as connection:
         found = await store.ipns.to_announce(connection, ctx.now, AT_ONCE_MAX)
     if found:
@@ -33,7 +33,7 @@ async def to_announce(ctx: Context) -> list[tuple[IpnsRecordId, datetime]]:
 
 async def announce(ctx: Context, record_id: IpnsRecordId) -> None:
     """Give the record to the network, if it is still due. Harmless when repeated."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.reading() as connection:
         name = await store.ipns.by_id(connection, record_id)
     if name is None or name.record is None or name.announce_at is None or name.announce_at > ctx.now:
@@ -46,8 +46,3 @@ async def announce(ctx: Context, record_id: IpnsRecordId) -> None:
         ctx.log.warning("IPNS record not announced", name=name.name, why=error.message, detail=error.detail)
     async with ctx.transaction() as tx:
         await store.ipns.announce_next(tx, name.id, name.announce_at, ctx.now + pause)
-
-
-def _require_platform(ctx: Context) -> None:
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from af import projects
 from af.core import ids
-from af.core.context import SYSTEM, ActorKind, Context
-from af.core.errors import Error, Forbidden
+from af.core.context import SYSTEM, Context, only_the_platform
+from af.core.errors import Error
 from af.core.ids import EnsRecordId
 from af.names import rules_ens as rules
 from af.names import store
@@ -103,8 +103,7 @@ async def _hand_over(ctx: Context, record: EnsRecord) -> None:
 async def ens_due(ctx: Context) -> list[tuple[EnsRecordId, datetime]]:
     """Records to ask the chain about (and since when): transactions that wait, and, from time to time, what was done:
     blocks are replaced, names change hands. For the worker."""
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")
+    only_the_platform(ctx)
     if not is_configured(ctx):
         return []
     async with ctx.reading() as connection:
@@ -120,8 +119,7 @@ async def ens_due(ctx: Context) -> list[tuple[EnsRecordId, datetime]]:
 async def look_after_ens(ctx: Context, record_id: EnsRecordId) -> None:
     """Ask the chain about one record, and send its transaction again while that waits: a node may have forgotten it, or
     never had it. A node that fails is asked again at the next turn. For the worker."""
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")
+    only_the_platform(ctx)
     async with ctx.reading() as connection:
         record = await store.ens.by_id(connection, record_id)
     if record is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from af import projects
-from af.core.context import ActorKind, Context
-from af.core.errors import Forbidden
+from af.core.context import Context, only_the_platform
 from af.core.ids import IpnsRecordId, ProjectId
 from af.names import rules, store
 from af.names.models import IpnsName
@@ -21,7 +20,7 @@ AGAIN_AFTER = timedelta(minutes=10)
 
 async def due(ctx: Context) -> list[tuple[IpnsRecordId, datetime]]:
     """Names whose record is to be signed now, and since when. For the worker."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.reading() as connection:
         return await store.ipns.due(connection, ctx.now, DUE_AT_ONCE)
 
@@ -29,7 +28,7 @@ async def due(ctx: Context) -> list[tuple[IpnsRecordId, datetime]]:
 async def renew(ctx: Context, record_id: IpnsRecordId) -> None:
     """Sign what the name should say, if it is still due: again with the same sequence if that is what it says already.
     Harmless when repeated."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.transaction() as tx:
         name = await store.ipns.by_id(tx, record_id, locked=True)
         if name is None or name.due_at is None or name.due_at > ctx.now or not name.value:
@@ -52,7 +51,7 @@ async def _leads_elsewhere(ctx: Context, own: ipns.Record, name: IpnsName) -> bo
 
 async def postpone(ctx: Context, record_id: IpnsRecordId) -> None:
     """Try again later: the record could not be signed."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.transaction() as tx:
         await store.ipns.postpone(tx, record_id, ctx.now + AGAIN_AFTER)
 
@@ -74,7 +73,7 @@ async def leave_site(ctx: Context, site_id: str) -> None:
 
 async def projects_to_forget(ctx: Context) -> list[ProjectId]:
     """Deleted projects that still have names. For the worker: projects know nothing of names, so names follow them."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     found: list[ProjectId] = []
     after: ProjectId | None = None
     for _ in range(DELETED_PAGES_MAX):
@@ -91,12 +90,7 @@ async def projects_to_forget(ctx: Context) -> list[ProjectId]:
 
 async def forget_project(ctx: Context, project_id: str) -> int:
     """Delete the names, keys and ENS records of a deleted project; returns how many. Harmless when repeated."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.transaction() as tx:
         ctx.ring("names")
         return await store.ipns.delete_of_project(tx, project_id) + await store.ens.delete_of_project(tx, project_id)
-
-
-def _require_platform(ctx: Context) -> None:
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")

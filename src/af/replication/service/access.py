@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from af.core.context import ActorKind, Context
-from af.core.errors import Forbidden
+from af.core.context import Context
 from af.replication.backends.configured import Providers
 
 READ = "storage:read"
@@ -15,8 +14,3 @@ SPEND = "projects:write"
 def providers(ctx: Context) -> Providers:
     """This process's providers."""
     return ctx.get(Providers)
-
-
-def only_the_platform(ctx: Context) -> None:
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")

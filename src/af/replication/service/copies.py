@@ -8,7 +8,7 @@ from datetime import datetime
 
 from af import domains, projects, storage
 from af.core import metrics
-from af.core.context import Context
+from af.core.context import Context, only_the_platform
 from af.core.errors import Error
 from af.core.ids import CopyId, ProjectId
 from af.core.metrics import Gauges
@@ -18,12 +18,12 @@ from af.protocols.ipfs.cid import CID
 from af.protocols.ipfs.errors import IpfsError
 from af.replication import rules, store
 from af.replication.backends import Provider
-from af.replication.errors import NotReadable, ProviderFailed, ProviderRefused
+from af.replication.errors import NotReadable, ProviderFailed
 from af.replication.models import Copy, CopyState, Receipt, Source
 from af.replication.rules import Step
-from af.replication.service.access import READ, WRITE, only_the_platform, providers
+from af.replication.service.access import READ, WRITE, providers
 from af.replication.store import Wanted
-from af.storage import BlockCorrupt, BlockMissing, InvalidDag
+from af.storage import InvalidDag
 
 PAGE_MAX = 500
 DUE_MAX = 100
@@ -142,7 +142,7 @@ async def tend_copy(ctx: Context, copy_id: str) -> None:
             await _remove(ctx, provider, copy)
             return
         changed = await _stepped(ctx, provider, copy, step)
-    except (ProviderFailed, ProviderRefused, BlockMissing, BlockCorrupt, InvalidDag, Error) as error:
+    except Error as error:
         await copy_failed(ctx, copy_id, error)
         return
     await _save(ctx, changed)

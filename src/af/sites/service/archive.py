@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from af import projects, storage
-from af.core.context import ActorKind, Context
-from af.core.errors import Error, Forbidden
+from af.core.context import Context, only_the_platform
+from af.core.errors import Error
 from af.core.ids import DeploymentId
 from af.core.settings import Settings
 from af.protocols.ipfs import cid as cids
@@ -110,7 +110,7 @@ async def import_archive(ctx: Context, deployment_id: DeploymentId) -> None:
     """The worker's part: unpack, check, go live, or fail with the reason. Ends in a final state unless the database is
     away (then it raises, and the reconciler comes back). Harmless when repeated, at whatever point the last run died.
     """
-    _require_platform(ctx)
+    only_the_platform(ctx)
     path = upload_path(ctx.settings, deployment_id)
     deployment = await _begin(ctx, deployment_id)
     if deployment is not None:
@@ -123,7 +123,7 @@ async def import_archive(ctx: Context, deployment_id: DeploymentId) -> None:
 
 async def fail(ctx: Context, deployment_id: DeploymentId, error: Error) -> None:
     """Mark a deployment as failed for a reason, unless it has ended already."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.transaction() as tx:
         deployment = await store.locked_deployment(tx, deployment_id)
         if deployment is None or not rules.may_become(deployment.status, DeploymentStatus.FAILED):
@@ -165,14 +165,14 @@ async def cancel(ctx: Context, deployment_id: str) -> Deployment:
 
 async def unfinished_deployments(ctx: Context) -> list[DeploymentId]:
     """Deployments that need the worker, oldest first."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.reading() as connection:
         return await store.unfinished(connection, RECONCILE_MAX)
 
 
 async def clean_uploads(ctx: Context) -> int:
     """Remove files that no unfinished deployment needs any more; returns how many."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     folder = _uploads(ctx.settings)
     needed = set(await unfinished_deployments(ctx))
     removed = 0
@@ -270,8 +270,3 @@ def _uploads(settings: Settings) -> Path:
 def _check_not_busy(unfinished: int) -> None:
     if unfinished >= UNFINISHED_PER_SITE_MAX:
         raise SiteBusy(f"{unfinished} archives of this site are waiting already.")
-
-
-def _require_platform(ctx: Context) -> None:
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from af import domains, names, projects, storage
 from af.core import events, ids
-from af.core.context import ActorKind, Context
-from af.core.errors import Forbidden
+from af.core.context import Context, only_the_platform
 from af.core.ids import ProjectId, SiteId
 from af.sites import rules, store
 from af.sites.errors import SiteNotFound, SlugTaken, TooManySites
@@ -135,7 +134,7 @@ async def delete(ctx: Context, id_or_slug: str) -> Site:
 
 async def projects_to_empty(ctx: Context) -> list[ProjectId]:
     """Deleted projects that still have sites. For the worker: projects know nothing of sites, so sites follow them."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     found: list[ProjectId] = []
     after: ProjectId | None = None
     for _ in range(DELETED_PAGES_MAX):
@@ -150,18 +149,13 @@ async def projects_to_empty(ctx: Context) -> list[ProjectId]:
 
 async def empty_project(ctx: Context, project_id: ProjectId) -> None:
     """Delete all sites of a project. Harmless when repeated."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     for _ in range(SITES_PER_PROJECT_MAX):
         page = await list_sites(ctx, project_id)
         for site in page:
             await delete(ctx, site.id)
         if not page:
             break
-
-
-def _require_platform(ctx: Context) -> None:
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")
 
 
 async def _tell(ctx: Context, site: Site, kind: str) -> None:

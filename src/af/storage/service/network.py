@@ -12,8 +12,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from af.core import metrics
-from af.core.context import ActorKind, Context
-from af.core.errors import Error, Forbidden
+from af.core.context import Context, only_the_platform
+from af.core.errors import Error
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
 from af.storage import store
@@ -61,7 +61,7 @@ async def publish_ipns_record(ctx: Context, name: str, record: bytes) -> None:
 
 async def copies_due(ctx: Context) -> list[KuboCopy]:
     """Copies to be worked on: none while the node is down. For the worker."""
-    _only_the_platform(ctx)
+    only_the_platform(ctx)
     node = kubo_node(ctx)
     if node is None:
         return []
@@ -79,7 +79,7 @@ async def copies_due(ctx: Context) -> list[KuboCopy]:
 async def compare_copies(ctx: Context) -> int:
     """Bring the rows in line with all public roots, some hundreds at once: what was held before there was a node, or by
     a process that knows of none, or let go of with a whole project. Returns how many changed. For the worker."""
-    _only_the_platform(ctx)
+    only_the_platform(ctx)
     if kubo_node(ctx) is None:
         return 0
     async with ctx.reading() as connection:
@@ -93,7 +93,7 @@ async def compare_copies(ctx: Context) -> int:
 
 async def tend_copy(ctx: Context, root: CID) -> None:
     """Do what the copy's row asks for. A failure is noted in the row, which is then due again later."""
-    _only_the_platform(ctx)
+    only_the_platform(ctx)
     async with ctx.reading() as connection:
         copy = await copies.get(connection, root)
     node = kubo_node(ctx)
@@ -110,7 +110,7 @@ async def tend_copy(ctx: Context, root: CID) -> None:
 
 async def copy_failed(ctx: Context, root: CID, error: Exception) -> None:
     """Note why it did not work, and when to try again."""
-    _only_the_platform(ctx)
+    only_the_platform(ctx)
     reason = error.message if isinstance(error, Error) else "Something went wrong on our side."
     async with ctx.transaction() as tx:
         copy = await copies.get(tx, root)
@@ -162,7 +162,7 @@ async def _take_back(ctx: Context, node: KuboRpc, copy: KuboCopy) -> None:
 async def tend_kubo(ctx: Context) -> None:
     """From time to time: remove unpinned content from a node that is ours alone, and want copies again that the node
     has lost, say because it is another one now."""
-    _only_the_platform(ctx)
+    only_the_platform(ctx)
     node = kubo_node(ctx)
     if node is None:
         return
@@ -229,11 +229,6 @@ def _not_configured() -> KuboNotConfigured:
         "No Kubo node is configured that talks to others.",
         hint="Start with `af up --kubo`, or set AF_KUBO_RPC_URL to a node that is not the block store.",
     )
-
-
-def _only_the_platform(ctx: Context) -> None:
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")
 
 
 def _count(outcome: str) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from af.core import metrics
 from af.core.clock import monotonic
-from af.core.context import ActorKind, Context
-from af.core.errors import Error, Forbidden
+from af.core.context import Context, only_the_platform
+from af.core.errors import Error
 from af.core.http import Client
 from af.core.ids import PinRequestId
 from af.storage import store
@@ -37,7 +37,7 @@ async def fulfil_pin_request(ctx: Context, request_id: PinRequestId) -> None:
 
     :raises RetrievalFailed, RetrievalTooSlow, InvalidDag, DagTooLarge, PinQuotaExceeded, PinRequestGone:
     """
-    _require_platform(ctx)
+    only_the_platform(ctx)
     begun = await _begin(ctx, request_id)
     if begun is None:
         return
@@ -80,7 +80,7 @@ async def fulfil_pin_request(ctx: Context, request_id: PinRequestId) -> None:
 
 async def fail_pin_request(ctx: Context, request_id: PinRequestId, error: Error) -> None:
     """The request is at its end without what it wanted; harmless when it is at another end already."""
-    _require_platform(ctx)
+    only_the_platform(ctx)
     reason = error.message[:_REASON_MAX]
     async with ctx.transaction() as tx:
         changed = await store.requests.update(
@@ -127,11 +127,6 @@ class _Report:
         async with self._ctx.transaction() as tx:
             if not await store.requests.update(tx, self._request.id, **values):
                 raise PinRequestGone("The pin request was removed meanwhile.")
-
-
-def _require_platform(ctx: Context) -> None:
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")
 
 
 def other_sources(ctx: Context) -> list[Source]:

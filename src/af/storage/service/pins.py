@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from af import projects
 from af.core import ids
-from af.core.context import ActorKind, Context
-from af.core.errors import Forbidden, InvalidInput
+from af.core.context import Context, only_the_platform
+from af.core.errors import InvalidInput
 from af.core.ids import PinId, ProjectId
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
@@ -141,8 +141,7 @@ async def projects_to_forget(ctx: Context) -> list[ProjectId]:
 
 async def forget_project(ctx: Context, project_id: str) -> int:
     """Stop keeping what a deleted project had pinned; returns how many pins. Harmless when repeated."""
-    if ctx.actor.kind is not ActorKind.SYSTEM:
-        raise Forbidden("Only the platform's worker does this.")
+    only_the_platform(ctx)
     async with ctx.transaction() as tx:
         await store.requests.delete_of_project(tx, project_id)
         return await store.delete_pins_of_project(tx, project_id)
