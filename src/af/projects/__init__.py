@@ -2,7 +2,7 @@
 `authorize_organization`), invitations, and reading the audit log.
 
 Everything that users make belongs to a project, but this domain knows nothing of it: higher domains ask `authorize`
-first, write `audit` in their transaction, and clean up after `deleted_projects`.
+first, write `audit` in their transaction, and clean up after `deleted_projects_with`.
 """
 
 from af.core.audit import AuditEntry
@@ -35,6 +35,7 @@ from af.projects.service import (
     delete_organization,
     delete_project,
     deleted_projects,
+    deleted_projects_with,
     ensure_home,
     expire_invitations,
     get_organization,
@@ -105,6 +106,7 @@ __all__ = [
     "delete_organization",
     "delete_project",
     "deleted_projects",
+    "deleted_projects_with",
     "ensure_home",
     "expire_invitations",
     "get_organization",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from af import projects
@@ -13,7 +14,6 @@ from af.names.service import signing
 from af.protocols.ipfs import ipns
 
 DUE_AT_ONCE = 500
-DELETED_PAGES_MAX = 1_000
 AGAIN_AFTER = timedelta(minutes=10)
 """How long a name waits whose record could not be signed."""
 
@@ -74,18 +74,13 @@ async def leave_site(ctx: Context, site_id: str) -> None:
 async def projects_to_forget(ctx: Context) -> list[ProjectId]:
     """Deleted projects that still have names. For the worker: projects know nothing of names, so names follow them."""
     only_the_platform(ctx)
-    found: list[ProjectId] = []
-    after: ProjectId | None = None
-    for _ in range(DELETED_PAGES_MAX):
-        page = await projects.deleted_projects(ctx, after=after)
-        if not page:
-            break
-        after = page[-1].id
+
+    async def with_names(deleted: Sequence[ProjectId]) -> set[ProjectId]:
         async with ctx.reading() as connection:
-            deleted = [project.id for project in page]
             named = await store.ipns.projects_with_names(connection, deleted)
-            found += {*named, *await store.ens.projects_with_records(connection, deleted)}
-    return found
+            return {*named, *await store.ens.projects_with_records(connection, deleted)}
+
+    return await projects.deleted_projects_with(ctx, with_names)
 
 
 async def forget_project(ctx: Context, project_id: str) -> int:

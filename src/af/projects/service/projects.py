@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from af import auth
@@ -18,6 +18,7 @@ from af.projects.service.organizations import ensure_home
 
 PAGE_MAX = 100
 BATCH_MAX = 1_000
+DELETED_PAGES_MAX = 1_000
 
 
 async def create_project(
@@ -150,8 +151,8 @@ async def update_project(
 
 async def delete_project(ctx: Context, project_id: str) -> Project:
     """Hide a project from everybody at once; its slug is free, and nobody can accept an invitation to it. Its sites,
-    content and so on are removed by the worker, which finds deleted projects by `deleted_projects`: this domain does
-    not know what belongs to a project."""
+    content and so on are removed by the worker, which finds them by `deleted_projects_with`: this domain does not know
+    what belongs to a project."""
     found = await authorize(ctx, "projects:admin", project_id=project_id)
     async with ctx.transaction() as tx:
         # No project can have this slug: they contain no "--".
@@ -170,6 +171,22 @@ async def deleted_projects(ctx: Context, *, after: ProjectId | None = None, limi
         raise Forbidden("Only the platform itself cleans up after projects.")
     async with ctx.reading() as connection:
         return await store.projects.deleted_projects(connection, after=after, limit=min(limit, BATCH_MAX))
+
+
+async def deleted_projects_with(
+    ctx: Context, having: Callable[[Sequence[ProjectId]], Awaitable[Iterable[ProjectId]]]
+) -> list[ProjectId]:
+    """Deleted projects that still have something: ``having`` picks them from a page. Projects know nothing of what is
+    kept for them, so each domain looks for what it has to remove."""
+    found: list[ProjectId] = []
+    after: ProjectId | None = None
+    for _ in range(DELETED_PAGES_MAX):
+        page = await deleted_projects(ctx, after=after)
+        if not page:
+            break
+        after = page[-1].id
+        found += await having([project.id for project in page])
+    return found
 
 
 def _given(value: bool | None, otherwise: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from af import domains, names, projects, storage
@@ -16,7 +17,6 @@ from af.sites.service.access import READ, WRITE, site_for
 SITES_PER_PROJECT_MAX = 10_000
 PAGE_MAX = 101
 """A page of 100 and one more, which tells whether there is a next page."""
-DELETED_PAGES_MAX = 1_000
 
 
 async def create(ctx: Context, name: str, *, slug: str | None = None, project_id: str) -> Site:
@@ -135,16 +135,12 @@ async def delete(ctx: Context, id_or_slug: str) -> Site:
 async def projects_to_empty(ctx: Context) -> list[ProjectId]:
     """Deleted projects that still have sites. For the worker: projects know nothing of sites, so sites follow them."""
     only_the_platform(ctx)
-    found: list[ProjectId] = []
-    after: ProjectId | None = None
-    for _ in range(DELETED_PAGES_MAX):
-        page = await projects.deleted_projects(ctx, after=after)
-        if not page:
-            break
-        after = page[-1].id
+
+    async def with_sites(deleted: Sequence[ProjectId]) -> list[ProjectId]:
         async with ctx.reading() as connection:
-            found += await store.projects_with_sites(connection, [project.id for project in page])
-    return found
+            return await store.projects_with_sites(connection, deleted)
+
+    return await projects.deleted_projects_with(ctx, with_sites)
 
 
 async def empty_project(ctx: Context, project_id: ProjectId) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from af import projects
@@ -20,7 +20,6 @@ from af.storage.service.access import READ, WRITE, parse_cid
 from af.storage.service.dag import hold, publish, release, verify_dag
 
 PAGE_MAX = 500
-DELETED_PAGES_MAX = 1_000
 _NAME_MAX = 512
 _ROOTS_MAX = 100
 
@@ -125,18 +124,13 @@ async def public_pins(ctx: Context, project_id: str) -> list[tuple[CID, str]]:
 
 async def projects_to_forget(ctx: Context) -> list[ProjectId]:
     """Deleted projects that still keep content. For the worker: projects know nothing of pins, so pins follow them."""
-    found: list[ProjectId] = []
-    after: ProjectId | None = None
-    for _ in range(DELETED_PAGES_MAX):
-        page = await projects.deleted_projects(ctx, after=after)  # answers the platform only
-        if not page:
-            break
-        after = page[-1].id
+
+    async def with_pins(deleted: Sequence[ProjectId]) -> dict[ProjectId, None]:
         async with ctx.reading() as connection:
-            named = [project.id for project in page]
-            with_pins = await store.projects_with_pins(connection, named)
-            found += dict.fromkeys([*with_pins, *await store.requests.projects_with_requests(connection, named)])
-    return found
+            kept = await store.projects_with_pins(connection, deleted)
+            return dict.fromkeys([*kept, *await store.requests.projects_with_requests(connection, deleted)])
+
+    return await projects.deleted_projects_with(ctx, with_pins)  # answers the platform only
 
 
 async def forget_project(ctx: Context, project_id: str) -> int:
