@@ -11,8 +11,8 @@ from af.auth import service as auth
 from af.auth.devices import device_of, where_is
 from af.auth.errors import TokenNotFound
 from af.auth.models import AccessToken, Session, TokenAllowance, User
-from af.core.context import Context
 from af.core.errors import InvalidInput
+from af.core.resolving import ctx_of, page_size
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 100
@@ -136,17 +136,15 @@ session_type = ObjectType("Session")
 
 @query.field("me")
 async def resolve_me(_: None, info: Info) -> User | None:
-    return await auth.me(_ctx(info))
+    return await auth.me(ctx_of(info))
 
 
 @query.field("personalAccessTokens")
 async def resolve_tokens(
     _: None, info: Info, first: int | None = PAGE_DEFAULT, after: str | None = None
 ) -> dict[str, Any]:
-    first = PAGE_DEFAULT if first is None else first
-    if not 1 <= first <= PAGE_MAX:
-        raise InvalidInput(f"first must be between 1 and {PAGE_MAX}.", field="first")
-    found = await auth.list_tokens(_ctx(info), first=first + 1, after=after)
+    first = page_size(first, default=PAGE_DEFAULT, most=PAGE_MAX)
+    found = await auth.list_tokens(ctx_of(info), first=first + 1, after=after)
     page = found[:first]
     return {
         "data": page,
@@ -156,7 +154,7 @@ async def resolve_tokens(
 
 @query.field("apiKeyRateLimit")
 async def resolve_allowance(_: None, info: Info) -> TokenAllowance:
-    return await auth.token_allowance(_ctx(info))
+    return await auth.token_allowance(ctx_of(info))
 
 
 @mutation.field("deletePersonalAccessToken")
@@ -164,18 +162,18 @@ async def resolve_delete_token(_: None, info: Info, id: str | None = None, where
     given = [name for name in (id, (where or {}).get("id")) if name]
     if len(given) != 1:
         raise InvalidInput("Give exactly one of id and where.id.", field="id")
-    await auth.revoke_token(_ctx(info), given[0])
+    await auth.revoke_token(ctx_of(info), given[0])
     return True
 
 
 @mutation.field("revokedPersonalAccessToken")
 async def resolve_revoke_token(_: None, info: Info, where: dict[str, str]) -> AccessToken:
-    return await auth.revoke_token(_ctx(info), where["id"])
+    return await auth.revoke_token(ctx_of(info), where["id"])
 
 
 @mutation.field("createLoginLink")
 async def resolve_create_login_link(_: None, info: Info) -> dict[str, str]:
-    ctx = _ctx(info)
+    ctx = ctx_of(info)
     user = await auth.me(ctx)
     if user is None:
         await auth.require_signed_in(ctx)
@@ -185,28 +183,28 @@ async def resolve_create_login_link(_: None, info: Info) -> dict[str, str]:
 
 @query.field("sessions")
 async def resolve_sessions(_: None, info: Info) -> list[Session]:
-    return await auth.sessions.list_sessions(_ctx(info))
+    return await auth.sessions.list_sessions(ctx_of(info))
 
 
 @mutation.field("revokeSession")
 async def resolve_revoke_session(_: None, info: Info, where: dict[str, str]) -> bool:
-    await auth.sessions.revoke_session(_ctx(info), where["id"])
+    await auth.sessions.revoke_session(ctx_of(info), where["id"])
     return True
 
 
 @mutation.field("revokeAllSessions")
 async def resolve_revoke_sessions(_: None, info: Info, all: bool | None = False) -> int:
-    return await auth.sessions.revoke_all_sessions(_ctx(info), own_too=bool(all))
+    return await auth.sessions.revoke_all_sessions(ctx_of(info), own_too=bool(all))
 
 
 @mutation.field("rotateSigningKeys")
 async def resolve_rotate_keys(_: None, info: Info, atOnce: bool | None = False) -> str:  # noqa: N803 - the schema's
-    return await auth.keys.rotate_signing_keys(_ctx(info), at_once=bool(atOnce))
+    return await auth.keys.rotate_signing_keys(ctx_of(info), at_once=bool(atOnce))
 
 
 @session_type.field("current")
 def resolve_current(session: Session, info: Info) -> bool:
-    return session.id == _ctx(info).actor.session_id
+    return session.id == ctx_of(info).actor.session_id
 
 
 @session_type.field("kind")
@@ -237,11 +235,6 @@ def resolve_scopes(token: AccessToken, _: Info) -> list[str]:
 @token_type.field("updatedAt")
 def resolve_token_updated(token: AccessToken, _: Info) -> Any:
     return token.revoked_at or token.created_at
-
-
-def _ctx(info: Info) -> Context:
-    ctx: Context = info.context["ctx"]
-    return ctx
 
 
 for _type, _aliases in {

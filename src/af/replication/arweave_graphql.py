@@ -11,6 +11,7 @@ from graphql import GraphQLResolveInfo
 from af import projects
 from af.core.context import Context
 from af.core.errors import InvalidInput
+from af.core.resolving import ctx_of
 from af.protocols.arweave.encoding import to_ar
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
@@ -32,20 +33,20 @@ cost_type = ObjectType("ArweaveCost")
 
 @query.field("arweaveCost")
 async def resolve_cost(_: None, info: Info, where: Given, data: Given | None = None) -> Cost:
-    ctx, project_id = await _selected(info)
-    return await service.estimate_site(ctx, project_id, _cid(where["cid"]), name=_name(data))
+    ctx, project_id = await selected(info)
+    return await service.estimate_site(ctx, project_id, cid_of(where["cid"]), name=_name(data))
 
 
 @query.field("arweaveStanding")
 async def resolve_standing(_: None, info: Info, where: Given) -> Receipt:
-    ctx, project_id = await _selected(info)
+    ctx, project_id = await selected(info)
     return await service.site_standing(ctx, project_id, where["ref"])
 
 
 @mutation.field("storeOnArweave")
 async def resolve_store(_: None, info: Info, where: Given, data: Given | None = None) -> Given:
-    ctx, project_id = await _selected(info)
-    root = _cid(where["cid"])
+    ctx, project_id = await selected(info)
+    root = cid_of(where["cid"])
     stored = await service.store_site(ctx, project_id, root, name=_name(data), cost_max=_cost_max(data))
     return {
         "cid": cids.to_text(root),
@@ -82,16 +83,16 @@ def _cost_max(data: Given | None) -> int | None:
     return int(text)
 
 
-def _cid(text: str) -> CID:
+def cid_of(text: str) -> CID:
     try:
         return cids.parse(text)
     except InvalidCid as error:
         raise InvalidInput(f"{text[:80]!r} is not a CID.", field="cid", detail=str(error)) from error
 
 
-async def _selected(info: Info) -> tuple[Context, str]:
+async def selected(info: Info) -> tuple[Context, str]:
     """The context, and the project that the request is about."""
-    ctx: Context = info.context["ctx"]
+    ctx = ctx_of(info)
     return ctx, (await projects.selected(ctx)).id
 
 

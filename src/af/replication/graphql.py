@@ -8,13 +8,10 @@ from typing import Any
 from ariadne import EnumType, MutationType, ObjectType, QueryType
 from graphql import GraphQLResolveInfo
 
-from af import projects
-from af.core.context import Context
-from af.core.errors import InvalidInput
+from af.core.resolving import ctx_of, page_of, page_size
 from af.protocols.ipfs import cid as cids
-from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import InvalidCid
 from af.replication import arweave_graphql, service
+from af.replication.arweave_graphql import cid_of, selected
 from af.replication.models import Copy, CopyState, Finding, Policy
 
 type_defs = (Path(__file__).parent / "schema.graphql").read_text(encoding="utf-8") + arweave_graphql.type_defs
@@ -35,13 +32,13 @@ finding_type = EnumType("ContentFinding", {finding.name: finding for finding in 
 
 @query.field("storageProviders")
 async def resolve_providers(_: None, info: Info) -> Given:
-    found = await service.list_providers(_ctx(info))
+    found = await service.list_providers(ctx_of(info))
     return {"data": [{"name": name, "usable": not missing, "missing": missing} for name, missing in found]}
 
 
 @query.field("replicationPolicies")
 async def resolve_policies(_: None, info: Info) -> Given:
-    ctx, project_id = await _selected(info)
+    ctx, project_id = await selected(info)
     return {"data": await service.list_policies(ctx, project_id)}
 
 
@@ -49,47 +46,43 @@ async def resolve_policies(_: None, info: Info) -> Given:
 async def resolve_replicas(
     _: None, info: Info, where: Given | None = None, first: int | None = PAGE_DEFAULT, after: str | None = None
 ) -> Given:
-    size = PAGE_DEFAULT if first is None else first
-    if not 1 <= size <= PAGE_MAX:
-        raise InvalidInput(f"first must be between 1 and {PAGE_MAX}.", field="first")
-    ctx, project_id = await _selected(info)
+    size = page_size(first, default=PAGE_DEFAULT, most=PAGE_MAX)
+    ctx, project_id = await selected(info)
     text = (where or {}).get("cid")
-    root = None if text is None else _cid(text)
+    root = None if text is None else cid_of(text)
     found = await service.list_copies(ctx, project_id, root=root, first=size + 1, after=after)
-    page = found[:size]
-    cursor = page[-1].id if page else None
-    return {"data": page, "pageInfo": {"endCursor": cursor, "hasNextPage": len(found) > size}}
+    return page_of(found, size)
 
 
 @query.field("verifyContent")
 async def resolve_verify(_: None, info: Info, where: Given) -> Given:
-    ctx, project_id = await _selected(info)
-    return {"data": await service.verify(ctx, project_id, _cid(where["cid"]))}
+    ctx, project_id = await selected(info)
+    return {"data": await service.verify(ctx, project_id, cid_of(where["cid"]))}
 
 
 @query.field("filecoinDeals")
 async def resolve_deals(_: None, info: Info, where: Given) -> Given:
-    ctx, project_id = await _selected(info)
-    return {"data": [{"dealId": deal} for deal in await service.filecoin_deals(ctx, project_id, _cid(where["cid"]))]}
+    ctx, project_id = await selected(info)
+    return {"data": [{"dealId": deal} for deal in await service.filecoin_deals(ctx, project_id, cid_of(where["cid"]))]}
 
 
 @mutation.field("setReplicationPolicy")
 async def resolve_set(_: None, info: Info, data: Given) -> Policy:
-    ctx, project_id = await _selected(info)
+    ctx, project_id = await selected(info)
     return await service.set_policy(ctx, project_id, data["providers"], site_id=data.get("siteId"))
 
 
 @mutation.field("deleteReplicationPolicy")
 async def resolve_delete(_: None, info: Info, where: Given | None = None) -> bool:
-    ctx, project_id = await _selected(info)
+    ctx, project_id = await selected(info)
     await service.delete_policy(ctx, project_id, site_id=(where or {}).get("siteId"))
     return True
 
 
 @mutation.field("checkReplicas")
 async def resolve_check(_: None, info: Info, where: Given) -> int:
-    ctx, project_id = await _selected(info)
-    return await service.look_again(ctx, project_id, _cid(where["cid"]))
+    ctx, project_id = await selected(info)
+    return await service.look_again(ctx, project_id, cid_of(where["cid"]))
 
 
 @replica_type.field("cid")
@@ -137,24 +130,6 @@ for _type, _aliases in {
 }.items():
     for _name, _attribute in _aliases.items():
         _type.set_alias(_name, _attribute)
-
-
-def _ctx(info: Info) -> Context:
-    ctx: Context = info.context["ctx"]
-    return ctx
-
-
-async def _selected(info: Info) -> tuple[Context, str]:
-    """The context, and the project that the request is about."""
-    ctx = _ctx(info)
-    return ctx, (await projects.selected(ctx)).id
-
-
-def _cid(text: str) -> CID:
-    try:
-        return cids.parse(text)
-    except InvalidCid as error:
-        raise InvalidInput(f"{text[:80]!r} is not a CID.", field="cid", detail=str(error)) from error
 
 
 bindables = [

@@ -13,6 +13,7 @@ from graphql import GraphQLResolveInfo
 from af import projects
 from af.core.context import Context
 from af.core.errors import InvalidInput
+from af.core.resolving import ctx_of, page_size
 from af.names import EnsRecord, IpnsName
 from af.sites import addresses, service
 from af.sites.loaders import loaders
@@ -49,14 +50,14 @@ ens_type = ObjectType("EnsRecord")
 
 @query.field("site")
 async def resolve_site(_: None, info: Info, where: Where) -> Site:
-    site = await service.get(_ctx(info), _one(where, "id", "slug"))
+    site = await service.get(ctx_of(info), _one(where, "id", "slug"))
     loaders(info.context).prime([site])
     return site
 
 
 @query.field("siteBySlug")
 async def resolve_site_by_slug(_: None, info: Info, where: Where) -> Site:
-    site = await service.get_by_slug(_ctx(info), where["slug"])
+    site = await service.get_by_slug(ctx_of(info), where["slug"])
     loaders(info.context).prime([site])
     return site
 
@@ -65,7 +66,7 @@ async def resolve_site_by_slug(_: None, info: Info, where: Where) -> Site:
 async def resolve_sites(
     _: None, info: Info, where: Where | None = None, first: int | None = None, after: str | None = None
 ) -> dict[str, Any]:
-    ctx = _ctx(info)
+    ctx = ctx_of(info)
     first = _page(first, SITES_DEFAULT)
     project = await projects.selected(ctx, (where or {}).get("projectId"))
     found = await service.list_sites(ctx, project.id, first=first + 1, after=after)
@@ -78,12 +79,12 @@ async def resolve_sites(
 
 @query.field("slugAvailability")
 async def resolve_slug_availability(_: None, info: Info, where: Where) -> bool:
-    return await service.slug_is_free(_ctx(info), where["slug"])
+    return await service.slug_is_free(ctx_of(info), where["slug"])
 
 
 @query.field("deployment")
 async def resolve_deployment(_: None, info: Info, where: Where) -> Deployment:
-    return await service.get_deployment(_ctx(info), where["id"])
+    return await service.get_deployment(ctx_of(info), where["id"])
 
 
 @query.field("deployments")
@@ -91,13 +92,13 @@ async def resolve_deployments(
     _: None, info: Info, *, first: int | None = None, after: str | None = None, **given: str
 ) -> list[Deployment]:
     return await service.list_deployments(
-        _ctx(info), given["siteId"], first=_page(first, DEPLOYMENTS_DEFAULT), after=after
+        ctx_of(info), given["siteId"], first=_page(first, DEPLOYMENTS_DEFAULT), after=after
     )
 
 
 @query.field("deploymentDiff")
 async def resolve_deployment_diff(_: None, info: Info, where: Where) -> DeploymentDiff:
-    return await service.diff(_ctx(info), where["from"], where["to"])
+    return await service.diff(ctx_of(info), where["from"], where["to"])
 
 
 # --- mutations -----------------------------------------------------------------------------------------------------
@@ -166,12 +167,12 @@ async def resolve_create_name(_: None, info: Info, where: Where) -> IpnsName:
 
 @subscription.source("deploymentStatus")
 def follow_status(_: None, info: Info, **given: str) -> AsyncGenerator[service.StatusUpdate, None]:
-    return service.watch_status(_ctx(info), given["deploymentId"])
+    return service.watch_status(ctx_of(info), given["deploymentId"])
 
 
 @subscription.source("deploymentLogs")
 def follow_logs(_: None, info: Info, **given: str) -> AsyncGenerator[service.LogLine, None]:
-    return service.watch_logs(_ctx(info), given["deploymentId"])
+    return service.watch_logs(ctx_of(info), given["deploymentId"])
 
 
 @subscription.field("deploymentStatus")
@@ -185,7 +186,7 @@ def resolve_itself(event: Any, _: Info, **__: Any) -> Any:
 
 @site_type.field("url")
 def resolve_site_url(site: Site, info: Info) -> str:
-    return addresses.site_url(_ctx(info), site)
+    return addresses.site_url(ctx_of(info), site)
 
 
 @site_type.field("project")
@@ -218,7 +219,7 @@ def resolve_site_names(site: Site, info: Info) -> Awaitable[Any]:
 
 @site_type.field("dnslink")
 async def resolve_dnslink(site: Site, info: Info, host: str | None = None) -> dict[str, str] | None:
-    link = await service.dnslink(_ctx(info), site, host)
+    link = await service.dnslink(ctx_of(info), site, host)
     return None if link is None else {"type": "TXT", "name": link.name, "value": link.value}
 
 
@@ -266,7 +267,7 @@ def resolve_deployment_site(deployment: Deployment, info: Info) -> Any:
 
 @deployment_type.field("url")
 def resolve_deployment_url(deployment: Deployment, info: Info) -> Any:
-    return _with_site(info, deployment, lambda site: addresses.deployment_url(_ctx(info), site, deployment))
+    return _with_site(info, deployment, lambda site: addresses.deployment_url(ctx_of(info), site, deployment))
 
 
 @deployment_type.field("current")
@@ -289,7 +290,7 @@ def resolve_error(deployment: Deployment, _: Info) -> dict[str, str] | None:
 
 @deployment_type.field("logs")
 async def resolve_logs(deployment: Deployment, info: Info) -> list[service.LogLine]:
-    return await service.read_logs(_ctx(info), deployment)
+    return await service.read_logs(ctx_of(info), deployment)
 
 
 def _is_fleek(info: Info) -> bool:
@@ -300,15 +301,10 @@ def _is_fleek(info: Info) -> bool:
 # --- what resolvers share ------------------------------------------------------------------------------------------
 
 
-def _ctx(info: Info) -> Context:
-    ctx: Context = info.context["ctx"]
-    return ctx
-
-
 def _changing(info: Info) -> Context:
     """The context for a mutation, whose request must not answer with rows that were loaded before it."""
     info.context["loaders"].clear()
-    return _ctx(info)
+    return ctx_of(info)
 
 
 def _with_site(info: Info, deployment: Deployment, answer: Callable[[Site], Any]) -> Any:
@@ -333,10 +329,7 @@ def _one(where: Where, *names: str) -> str:
 
 
 def _page(first: int | None, default: int = INNER_DEFAULT) -> int:
-    first = default if first is None else first
-    if not 1 <= first <= PAGE_MAX:
-        raise InvalidInput(f"first must be between 1 and {PAGE_MAX}.", field="first")
-    return first
+    return page_size(first, default=default, most=PAGE_MAX)
 
 
 _ALIASES = {

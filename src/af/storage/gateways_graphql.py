@@ -11,6 +11,7 @@ from graphql import GraphQLResolveInfo
 from af import projects
 from af.core.context import Context
 from af.core.errors import InvalidInput
+from af.core.resolving import ctx_of
 from af.projects import Project
 from af.storage.models_gateways import PrivateGateway, Zone
 from af.storage.service import gateways as service
@@ -90,7 +91,7 @@ async def resolve_delete_zone(_: None, info: Info, where: Given) -> Zone:
 
 @gateway_type.field("url")
 def resolve_url(gateway: PrivateGateway, info: Info) -> str:
-    platform = _ctx(info).platform
+    platform = ctx_of(info).platform
     return platform.url(f"{gateway.slug}.gateway.{platform.settings.domain}")
 
 
@@ -101,12 +102,12 @@ def resolve_primary_domain(_gateway: PrivateGateway, _: Info) -> None:
 
 @gateway_type.field("project")
 async def resolve_project(gateway: PrivateGateway, info: Info) -> Project:
-    return await projects.authorize(_ctx(info), "storage:read", project_id=gateway.project_id)
+    return await projects.authorize(ctx_of(info), "storage:read", project_id=gateway.project_id)
 
 
 @gateway_type.field("zone")
 async def resolve_zone_of(gateway: PrivateGateway, info: Info) -> Zone:
-    return await service.find_zone(_ctx(info), gateway.project_id, gateway.zone_id)
+    return await service.find_zone(ctx_of(info), gateway.project_id, gateway.zone_id)
 
 
 @zone_type.field("status")
@@ -124,14 +125,9 @@ for _type in (gateway_type, zone_type):
     _type.set_alias("updatedAt", "updated_at")
 
 
-def _ctx(info: Info) -> Context:
-    ctx: Context = info.context["ctx"]
-    return ctx
-
-
 async def _selected(info: Info) -> tuple[Context, str]:
     """The context, and the project that the request is about."""
-    ctx = _ctx(info)
+    ctx = ctx_of(info)
     return ctx, (await projects.selected(ctx)).id
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from graphql import GraphQLResolveInfo
 
 from af import projects
 from af.core.context import Context
-from af.core.errors import InvalidInput
+from af.core.resolving import ctx_of, page_of, page_size
 from af.protocols.ipfs import cid as cids
 from af.storage import gateways_graphql, service
 from af.storage.models import BlockStats, Collection, Pin, ProjectStats, ScrubReport
@@ -38,11 +37,9 @@ scrub_type = ObjectType("BlockScrub")
 
 @query.field("pins")
 async def resolve_pins(_: None, info: Info, first: int | None = PAGE_DEFAULT, after: str | None = None) -> Given:
-    first = PAGE_DEFAULT if first is None else first
-    if not 1 <= first <= PAGE_MAX:
-        raise InvalidInput(f"first must be between 1 and {PAGE_MAX}.", field="first")
+    first = page_size(first, default=PAGE_DEFAULT, most=PAGE_MAX)
     ctx, project_id = await _selected(info)
-    return _page(await service.list_pins(ctx, project_id, first=first + 1, after=after), first)
+    return page_of(await service.list_pins(ctx, project_id, first=first + 1, after=after), first)
 
 
 @query.field("pin")
@@ -56,7 +53,7 @@ async def resolve_pins_by_filename(_: None, info: Info, where: Given) -> Given:
     ctx, project_id = await _selected(info)
     extension = where.get("extension")
     name = f"{where['filename']}.{extension}" if extension else where["filename"]
-    return _page(await service.list_pins(ctx, project_id, first=_BY_NAME_MAX, name=name), _BY_NAME_MAX)
+    return page_of(await service.list_pins(ctx, project_id, first=_BY_NAME_MAX, name=name), _BY_NAME_MAX)
 
 
 @query.field("storageStats")
@@ -67,7 +64,7 @@ async def resolve_storage_stats(_: None, info: Info) -> ProjectStats:
 
 @query.field("blockStoreStats")
 async def resolve_block_stats(_: None, info: Info) -> BlockStats:
-    return await service.block_stats(_ctx(info))
+    return await service.block_stats(ctx_of(info))
 
 
 # --- mutations -------------------------------------------------------------------------------------------------------
@@ -90,12 +87,12 @@ async def resolve_delete_pin(_: None, info: Info, where: Given) -> Pin:
 
 @mutation.field("collectGarbage")
 async def resolve_collect(_: None, info: Info, **given: bool) -> Collection:
-    return await service.collect(_ctx(info), dry_run=given.get("dryRun", False))
+    return await service.collect(ctx_of(info), dry_run=given.get("dryRun", False))
 
 
 @mutation.field("scrubBlocks")
 async def resolve_scrub(_: None, info: Info) -> ScrubReport:
-    return await service.scrub(_ctx(info))
+    return await service.scrub(ctx_of(info))
 
 
 # --- fields ----------------------------------------------------------------------------------------------------------
@@ -159,22 +156,10 @@ for _type, _aliases in {
 # --- what resolvers share --------------------------------------------------------------------------------------------
 
 
-def _ctx(info: Info) -> Context:
-    ctx: Context = info.context["ctx"]
-    return ctx
-
-
 async def _selected(info: Info) -> tuple[Context, str]:
     """The context, and the project that the request is about."""
-    ctx = _ctx(info)
+    ctx = ctx_of(info)
     return ctx, (await projects.selected(ctx)).id
-
-
-def _page(found: Sequence[Pin], size: int) -> Given:
-    """The first ``size`` of ``found``, which has one more when there is a next page."""
-    page = found[:size]
-    cursor = page[-1].id if page else None
-    return {"data": page, "pageInfo": {"endCursor": cursor, "hasNextPage": len(found) > size}}
 
 
 bindables = [

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 from graphql import GraphQLResolveInfo
 
 from af import auth
+from af.core import resolving
 from af.core.batch import Batch
 from af.core.context import Context
 from af.core.errors import InvalidInput
 from af.core.ids import OrganizationId, ProjectId, UserId
+from af.core.resolving import ctx_of as ctx_of
+from af.core.resolving import page_of as page_of
 from af.projects import service as projects
 from af.projects.models import Organization, OrganizationRole, Project, Role
 
@@ -37,11 +39,6 @@ class Loaders:
         )
 
 
-def ctx_of(info: Info) -> Context:
-    ctx: Context = info.context["ctx"]
-    return ctx
-
-
 def loaders_of(info: Info) -> Loaders:
     return cast(Loaders, info.context["loaders"].get("projects", lambda: Loaders(ctx_of(info))))
 
@@ -54,15 +51,4 @@ def one_id(id: str | None, where: Given | None) -> str:
 
 
 def page_size(first: int | None) -> int:
-    first = PAGE_DEFAULT if first is None else first
-    if not 1 <= first <= PAGE_MAX:
-        raise InvalidInput(f"first must be between 1 and {PAGE_MAX}.", field="first")
-    return first
-
-
-def page_of(found: Sequence[Any], size: int, cursor: str = "id") -> Given:
-    """The first ``size`` of ``found``, which has one more when there is a next page; ``cursor`` is the field to go on
-    after."""
-    page = found[:size]
-    end = str(getattr(page[-1], cursor)) if page else None
-    return {"data": page, "pageInfo": {"endCursor": end, "hasNextPage": len(found) > size}}
+    return resolving.page_size(first, default=PAGE_DEFAULT, most=PAGE_MAX)
