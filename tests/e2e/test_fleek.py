@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.platform import Running, running
 from tests.support import node
+from tests.support.fleek import environment
 
 pytestmark = [pytest.mark.npm, pytest.mark.timeout(240)]
 
@@ -57,19 +58,6 @@ def packages() -> Path:
     return node.npm_install(SDK, CLI)
 
 
-def _environment(platform: Running, home: Path) -> dict[str, str]:
-    profile = platform.profile()
-    return {
-        **platform.environment,
-        "HOME": str(home),
-        "PATH": f"{node.node().parent}:{platform.environment['PATH']}",
-        "SDK__GRAPHQL_API_URL": platform.ready["api"],
-        "SDK__UPLOAD_PROXY_API_URL": platform.ready["url"],
-        "FLEEK_TOKEN": profile["token"],
-        "FLEEK_PROJECT_ID": profile["projectId"],
-    }
-
-
 def _built_site(folder: Path) -> Path:
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_bytes(b"<h1>made for Fleek</h1>")
@@ -84,7 +72,7 @@ def test_the_sdk_creates_uploads_deploys_and_lists(platform: Running, packages: 
     # files-from-path, which the SDK uses, exports nothing to `require` but under the condition `import`.
     command = [node.node(), "-C", "import", script, folder]
     done = subprocess.run(
-        command, env=_environment(platform, tmp_path), cwd=packages, capture_output=True, text=True, timeout=90
+        command, env=environment(platform, tmp_path), cwd=packages, capture_output=True, text=True, timeout=90
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout.strip().splitlines()[-1])
@@ -109,7 +97,7 @@ def test_the_command_line_deploys_and_lists(platform: Running, packages: Path, t
     def run(*arguments: str) -> str:
         done = subprocess.run(
             [node.node(), "-C", "import", fleek, *arguments],
-            env=_environment(platform, tmp_path),
+            env=environment(platform, tmp_path),
             cwd=project,
             capture_output=True,
             text=True,

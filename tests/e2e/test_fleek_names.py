@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from af.protocols.ipfs import ipns
 from tests.e2e.platform import Running, running
 from tests.e2e.test_fleek import CLI, SDK
 from tests.support import node
+from tests.support.fleek import environment
 
 pytestmark = [pytest.mark.npm, pytest.mark.timeout(240)]
 CID = "bafkqaddwgevxmmraojswg33smq"
@@ -56,19 +56,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def packages() -> Path:
     return node.npm_install(SDK, CLI)
-
-
-def environment(platform: Running, home: Path) -> dict[str, str]:
-    profile = platform.profile()
-    return {
-        **platform.environment,
-        "HOME": str(home),
-        "PATH": f"{node.node().parent}{os.pathsep}{platform.environment['PATH']}",
-        "SDK__GRAPHQL_API_URL": platform.ready["api"],
-        "SDK__UPLOAD_PROXY_API_URL": platform.ready["url"],
-        "FLEEK_TOKEN": profile["token"],
-        "FLEEK_PROJECT_ID": profile["projectId"],
-    }
 
 
 def test_the_sdk_creates_publishes_resolves_and_deletes(platform: Running, packages: Path, tmp_path: Path) -> None:

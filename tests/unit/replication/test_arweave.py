@@ -21,7 +21,7 @@ from af.replication.backends.arweave import Arweave, SiteFile, open_arweave
 from af.replication.backends.arweave_errors import KeyUnusable, ManifestImpossible, NotPaid, TooExpensive
 from af.replication.errors import ProviderFailed, ProviderNotConfigured, ProviderRefused
 from af.replication.models import CopyState
-from tests.support import answering, arlocal, arweave_js, turbo
+from tests.support import answering, arweave_js, turbo
 from tests.support.answering import Asked, Handler
 from tests.support.arlocal import ArLocal
 from tests.support.arweave_js import pattern
@@ -33,18 +33,6 @@ pytestmark = pytest.mark.timeout(arweave_js.INSTALL_SECONDS + 120)  # the first 
 FILES = {"index.html": b"<h1>hello</h1>", "css/a.css": b"h1 { color: teal }"}
 PLENTY = 10**15
 SOME = cids.of(cids.RAW, b"of no consequence")
-
-
-@pytest.fixture(scope="module")
-def wallet() -> Wallet:
-    return arweave_js.wallet()
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory, wallet: Wallet) -> Iterator[ArLocal]:
-    with arlocal.running(tmp_path_factory.mktemp("arlocal")) as started:
-        started.mint(wallet.address, PLENTY)
-        yield started
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,25 +23,13 @@ from af.replication.errors import ProviderNotConfigured
 from af.replication.models import CopyState
 from af.replication.service import arweave as sites
 from af.storage import BlockStore
-from tests.support import arlocal, arweave_js
+from tests.support import arweave_js
 from tests.support.arlocal import ArLocal
 from tests.support.blocks import MemoryBlocks
 from tests.support.platforms import open_platform, user
 
 pytestmark = pytest.mark.timeout(arweave_js.INSTALL_SECONDS + 120)  # the first run of a machine installs arlocal
 FILES = {"index.html": b"<h1>hello</h1>", "css/a.css": b"h1 { color: teal }", "b/c/d/page": b"<!doctype html>deep"}
-
-
-@pytest.fixture(scope="module")
-def wallet() -> Wallet:
-    return arweave_js.wallet()
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory, wallet: Wallet) -> Iterator[ArLocal]:
-    with arlocal.running(tmp_path_factory.mktemp("arlocal")) as started:
-        started.mint(wallet.address, 10**15)
-        yield started
 
 
 @pytest.fixture

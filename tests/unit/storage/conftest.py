@@ -22,6 +22,8 @@ from af.protocols.ipfs import car, unixfs
 from af.protocols.ipfs.cid import CID
 from af.storage.backends.configured import open_blocks
 from af.storage.backends.sources import Delegates
+from tests.support import s3
+from tests.support.s3_machines import Machines
 
 
 class TickingClock(FixedClock):
@@ -118,3 +120,13 @@ async def other_project_id(stranger: Context) -> ProjectId:
 def limited(ctx: Context, *scopes: str) -> Context:
     """The same user with a token that may do only this."""
     return ctx.acting_as(replace(ctx.actor, scopes=frozenset(scopes)))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+async def machines(
+    request: pytest.FixtureRequest, s3_server: s3.S3Server, s3_bucket: str, tmp_path: Path, clock: FixedClock
+) -> AsyncIterator[Machines]:
+    async with s3.index_url(request, request.param, tmp_path) as url:
+        made = Machines(s3_server, s3_bucket, tmp_path, url, clock)
+        async with made.stack:
+            yield made

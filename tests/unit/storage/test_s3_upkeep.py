@@ -29,16 +29,6 @@ def clock() -> FixedClock:
     return FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def machines(
-    request: pytest.FixtureRequest, s3_server: s3.S3Server, s3_bucket: str, tmp_path: Path, clock: FixedClock
-) -> AsyncIterator[Machines]:
-    async with s3.index_url(request, request.param, tmp_path) as url:
-        made = Machines(s3_server, s3_bucket, tmp_path, url, clock)
-        async with made.stack:
-            yield made
-
-
 async def keep(*kept: CID) -> AsyncIterator[Sequence[CID]]:
     yield kept
 
