@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from af.core.metrics import Gauges
 from af.protocols.ipfs import car, export
 from af.protocols.ipfs import cid as cids
 from af.protocols.ipfs.cid import CID
-from af.protocols.ipfs.errors import IpfsError
+from af.protocols.ipfs.errors import IpfsError, LimitExceeded
 from af.replication import rules, store
 from af.replication.backends import Provider
 from af.replication.errors import NotReadable, ProviderFailed
@@ -240,9 +241,7 @@ async def sample_of(ctx: Context, root: CID) -> list[CID]:
     sample: list[CID] = []
     seen = 0
     try:
-        async for cid, _ in export.walk(storage.public_reader(ctx), root):
-            if cids.is_identity(cid):
-                continue
+        async for cid in _below(ctx, root):
             seen += 1
             if len(sample) < rules.SAMPLE_BLOCKS:
                 sample.append(cid)
@@ -251,3 +250,23 @@ async def sample_of(ctx: Context, root: CID) -> list[CID]:
     except IpfsError as error:
         raise InvalidDag(f"The content cannot be read whole: {error}.") from error
     return sample
+
+
+async def _below(ctx: Context, root: CID) -> AsyncIterator[CID]:
+    """The public blocks from ``root`` down that can be fetched, each once. Leaves are named by what is above them, so
+    they are not read: content is proved daily, wherever it is copied."""
+    get = storage.public_reader(ctx)
+    pending, seen = [root], {root}
+    while pending:
+        cid = pending.pop()
+        held = cids.is_identity(cid)
+        if not held:
+            yield cid
+        if cids.codec(cid) == cids.RAW:
+            continue
+        links = export.links_of(cid, cids.digest(cid) if held else await get(cid))
+        fresh = [link for link in dict.fromkeys(links) if link not in seen]
+        seen.update(fresh)
+        pending += reversed(fresh)
+        if len(seen) > export.MAX_WALK_BLOCKS:
+            raise LimitExceeded(f"the DAG has more than {export.MAX_WALK_BLOCKS:,} blocks")
