@@ -132,13 +132,19 @@ async def _everything(tree: Tree, root: CID, walked: set[CID] | None) -> AsyncIt
     stack = [root]
     while stack:
         cid = stack.pop()
-        if walked is not None:
-            if cid in walked:
-                continue
-            walked.add(cid)
+        if _walked(cid, walked):
+            continue
         data = await tree.block(cid, public=True)
         yield cid, data
         stack += reversed(links_of(cid, data))
+
+
+def _walked(cid: CID, walked: set[CID] | None) -> bool:
+    """Whether it was walked before; from now on it was. Never, where nobody keeps count (``dups=y``)."""
+    if walked is None or cid in walked:
+        return walked is not None
+    walked.add(cid)
+    return False
 
 
 async def _of_file(tree: Tree, file: File, start: int, stop: int, walked: set[CID] | None) -> AsyncIterator[Block]:
@@ -149,10 +155,8 @@ async def _of_file(tree: Tree, file: File, start: int, stop: int, walked: set[CI
         cid, offset, size = stack.pop()
         if offset >= stop or offset + size <= start:
             continue
-        if walked is not None and start <= offset and offset + size <= stop:
-            if cid in walked:
-                continue
-            walked.add(cid)
+        if start <= offset and offset + size <= stop and _walked(cid, walked):
+            continue
         yield cid, await tree.block(cid, public=True)
         if cids.codec(cid) == cids.DAG_PB:
             node = await tree.node(cid, public=True)
@@ -175,10 +179,8 @@ async def _of_shards(tree: Tree, root: ShardedDirectory, walked: set[CID] | None
     stack = [link.cid for link in reversed(root.shard.links) if root.shard.is_child(link)]
     while stack:
         cid = stack.pop()
-        if walked is not None:
-            if cid in walked:
-                continue
-            walked.add(cid)
+        if _walked(cid, walked):
+            continue
         yield cid, await tree.block(cid, public=True)
         node = await tree.node(cid, public=True)
         if isinstance(node, ShardedDirectory):
