@@ -32,8 +32,7 @@ def add(state: State, name: str, site: str | None, ipns: str | None, content: st
 
     if (ipns is not None) + (content is not None) + (site is not None) > 1:
         raise UsageError("Name one of --site, --ipns and --content.")
-    client = state.client()
-    client.project()
+    client = state.project_client()
     site_id = None
     if ipns is None and content is None:
         from af.cli.deploy import find_site
@@ -140,9 +139,7 @@ def delete(state: State, name: str) -> None:
 
 
 def _ens(state: State) -> Ens:
-    client = state.client()
-    client.project()  # names are looked up in the chosen project
-    return client.ens
+    return state.project_client().ens  # names are looked up in the chosen project
 
 
 def _show(state: State, record: dict[str, Any]) -> None:

@@ -55,6 +55,12 @@ class State:
         """Whether a question may be asked: a person, and not for a program that reads JSON."""
         return self.attended and not self.json
 
+    def project_client(self) -> Client:
+        """A `client` that knows its project: what names no project itself is about that one."""
+        client = self.client()
+        client.project()
+        return client
+
     def client(self) -> Client:
         """A client for the address and token that apply here (`af.cli.config`)."""
         from af.cli import config

@@ -71,9 +71,7 @@ def delete(state: State, gateway: str) -> None:
 
 
 def _gateways(state: State) -> Gateways:
-    client = state.client()
-    client.project()
-    return client.gateways
+    return state.project_client().gateways
 
 
 def _show(state: State, gateway: dict[str, Any]) -> None:

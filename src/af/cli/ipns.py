@@ -35,22 +35,22 @@ def create(state: State, label: str | None, site: str | None) -> None:
     """Make a new key. Prints its name."""
     from alternatefutures.errors import UsageError
 
-    client = _client(state)
+    client = state.project_client()
     if site is not None and label is not None:
         raise UsageError("The name of a site has no label.")
-    _show(state, client.ipns.create(label) if site is None else client.ipns.for_site(_site_id(client, site)))
+    _show(state, client.ipns.create(label) if site is None else client.ipns.for_site(site_id(client, site)))
 
 
 @verb(ipns, "list")
 def list_names(state: State) -> None:
     """List the project's names and where they lead."""
-    _table(state, list(_client(state).ipns.names()), "None yet: `af ipns create`, or `af ipns put NAME FILE`.")
+    _table(state, list(state.project_client().ipns.names()), "None yet: `af ipns create`, or `af ipns put NAME FILE`.")
 
 
 @verb(ipns, "keys")
 def list_keys(state: State) -> None:
     """List the names whose private key is kept here."""
-    found = [name for name in _client(state).ipns.names() if name["keyType"]]
+    found = [name for name in state.project_client().ipns.names() if name["keyType"]]
     _table(state, found, "None yet: `af ipns create`, or `af ipns import FILE`.")
 
 
@@ -62,7 +62,7 @@ def list_keys(state: State) -> None:
 @click.option("--sequence", type=int, help="Instead of one more than the newest record's.")
 def publish(state: State, name: str, value: str, lifetime: str | None, ttl: str | None, sequence: int | None) -> None:
     """Lead NAME to VALUE: a CID, /ipfs/… or /ipns/…."""
-    published = _client(state).ipns.publish(
+    published = state.project_client().ipns.publish(
         name, value, lifetime_seconds=_seconds(lifetime), ttl_seconds=_seconds(ttl), sequence=sequence
     )
     if not state.json and not state.quiet:
@@ -75,7 +75,7 @@ def publish(state: State, name: str, value: str, lifetime: str | None, ttl: str 
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def put(state: State, name: str, file: Path) -> None:
     """Keep the record in FILE that was signed elsewhere for NAME."""
-    client = _client(state)
+    client = state.project_client()
     kept = client.ipns.put(client.project().id, name, _read(file, _RECORD_BYTES_MAX))
     if not state.json and not state.quiet:
         output.note(f"{kept['name']} leads to {kept['value']} (sequence {kept['sequence']}).")
@@ -87,7 +87,7 @@ def put(state: State, name: str, file: Path) -> None:
 @click.option("--output", "-o", "target", type=click.Path(path_type=Path), help="Write here instead of stdout.")
 def get(state: State, name: str, target: Path | None) -> None:
     """Fetch the newest record of NAME, as it was signed."""
-    client = _client(state)
+    client = state.project_client()
     _deliver(state, target, client.ipns.get(client.project().id, name), {"name": name}, mode=0o644)
 
 
@@ -95,7 +95,7 @@ def get(state: State, name: str, target: Path | None) -> None:
 @click.argument("name")
 def resolve(state: State, name: str) -> None:
     """Print the /ipfs/ path that NAME, or a domain with DNSLink, leads to."""
-    path = _client(state).ipns.resolve(name)
+    path = state.project_client().ipns.resolve(name)
     if state.json:
         output.document({"name": name, "path": path})
         return
@@ -107,7 +107,7 @@ def resolve(state: State, name: str) -> None:
 @click.option("--label", help="What to call it.")
 def import_key(state: State, file: Path, label: str | None) -> None:
     """Take in a private key that `ipfs key export` wrote, in either format. Prints its name."""
-    _show(state, _client(state).ipns.import_key(_read(file, _KEY_BYTES_MAX), label))
+    _show(state, state.project_client().ipns.import_key(_read(file, _KEY_BYTES_MAX), label))
 
 
 @verb(ipns, "export")
@@ -116,7 +116,7 @@ def import_key(state: State, file: Path, label: str | None) -> None:
 @click.option("--output", "-o", "target", type=click.Path(path_type=Path), help="Write here, readable by you alone.")
 def export(state: State, name: str, key_format: str, target: Path | None) -> None:
     """Give out the private key of NAME, as `ipfs key export` does. Whoever has it speaks for the name."""
-    full, key = _client(state).ipns.export_key(name, key_format)
+    full, key = state.project_client().ipns.export_key(name, key_format)
     _deliver(state, target, key, {"name": full, "format": key_format}, mode=0o600)
 
 
@@ -124,7 +124,7 @@ def export(state: State, name: str, key_format: str, target: Path | None) -> Non
 @click.argument("name")
 def rotate(state: State, name: str) -> None:
     """Replace the key of NAME. The old name then leads to the new one, which is printed."""
-    made = _client(state).ipns.rotate(name)
+    made = state.project_client().ipns.rotate(name)
     if not state.json and not state.quiet:
         output.note(f"The old name leads to {made['name']} from now on.")
     _show(state, made)
@@ -136,7 +136,7 @@ def delete(state: State, name: str) -> None:
     """Forget NAME, its record and its private key. Export the key first if you may want the name again."""
     from alternatefutures.errors import UsageError
 
-    client = _client(state)
+    client = state.project_client()
     found = client.ipns.name(name)
     if found["keyType"] and not state.yes:
         if not state.interactive:
@@ -156,8 +156,8 @@ def dnslink(state: State, site: str, host: str | None) -> None:
     """Print the TXT record that leads a domain to SITE."""
     from alternatefutures.errors import UsageError
 
-    client = _client(state)
-    link = client.ipns.dnslink(_site_id(client, site), host)
+    client = state.project_client()
+    link = client.ipns.dnslink(site_id(client, site), host)
     if link is None:
         raise UsageError(f"{site} has neither content nor an IPNS name.", hint=f"`af ipns create --site {site}`.")
     if state.json:
@@ -169,14 +169,8 @@ def dnslink(state: State, site: str, host: str | None) -> None:
 # --- what verbs share ------------------------------------------------------------------------------------------------
 
 
-def _client(state: State) -> Client:
-    """A client that knows its project."""
-    client = state.client()
-    client.project()
-    return client
-
-
-def _site_id(client: Client, name: str) -> str:
+def site_id(client: Client, name: str) -> str:
+    """The id of the site that is called ``name``. :raises NotFoundHere:"""
     from alternatefutures.errors import NotFoundHere
 
     site = client.site(name)

@@ -8,9 +8,10 @@ import click
 
 from af.cli import output
 from af.cli.frame import Noun, State, verb
+from af.cli.ipns import site_id
 
 if TYPE_CHECKING:
-    from alternatefutures import Client
+    pass
 
 
 @click.group(cls=Noun)
@@ -32,7 +33,7 @@ def providers(state: State) -> None:
 @verb(replication, "list")
 def policies(state: State) -> None:
     """List the policies: where copies are wanted."""
-    client = _client(state)
+    client = state.project_client()
     found = client.replication.policies()
     if state.json:
         output.document({"data": found})
@@ -53,8 +54,8 @@ def policies(state: State) -> None:
 @click.option("--site", help="Of this site only; else of the project's pins and all of its sites.")
 def set_policy(state: State, names: tuple[str, ...], site: str | None) -> None:
     """Keep copies of what is live at exactly these providers."""
-    client = _client(state)
-    policy = client.replication.set_policy(names, site_id=_site_id(client, site))
+    client = state.project_client()
+    policy = client.replication.set_policy(names, site_id=None if site is None else site_id(client, site))
     if state.json:
         output.document(policy)
     elif not state.quiet:
@@ -65,8 +66,8 @@ def set_policy(state: State, names: tuple[str, ...], site: str | None) -> None:
 @click.option("--site", help="The policy of this site; else the project's own.")
 def remove(state: State, site: str | None) -> None:
     """End a policy. Copies that nothing wants are kept for a week, then removed where that is possible."""
-    client = _client(state)
-    client.replication.delete_policy(site_id=_site_id(client, site))
+    client = state.project_client()
+    client.replication.delete_policy(site_id=None if site is None else site_id(client, site))
     if state.json:
         output.document({"deleted": True})
     elif not state.quiet:
@@ -77,7 +78,7 @@ def remove(state: State, site: str | None) -> None:
 @click.argument("cid", required=False)
 def status(state: State, cid: str | None) -> None:
     """Show the copies, of everything or of CID."""
-    found = list(_client(state).replication.copies(cid))
+    found = list(state.project_client().replication.copies(cid))
     if state.json:
         output.document({"data": found})
         return
@@ -93,7 +94,7 @@ def status(state: State, cid: str | None) -> None:
 @click.argument("cid")
 def check(state: State, cid: str) -> None:
     """Look at the copies of CID now rather than when they are due."""
-    count = _client(state).replication.check(cid)
+    count = state.project_client().replication.check(cid)
     if state.json:
         output.document({"cid": cid, "copies": count})
     elif not state.quiet:
@@ -102,7 +103,7 @@ def check(state: State, cid: str) -> None:
 
 def verify(state: State, cid: str) -> None:
     """Print what every source has; exits with 1 when one has wrong bytes, or none has the content whole."""
-    found = _client(state).replication.verify(cid)
+    found = state.project_client().replication.verify(cid)
     whole = any(each["finding"] == "WHOLE" for each in found)
     wrong = any(each["finding"] == "WRONG" for each in found)
     if state.json:
@@ -120,24 +121,6 @@ def verify(state: State, cid: str) -> None:
         output.table(("SOURCE", "FINDING", "BLOCKS", "NOTE"), rows, empty="No source was asked.")
     if wrong or not whole:
         click.get_current_context().exit(1)
-
-
-def _client(state: State) -> Client:
-    """A client that knows its project."""
-    client = state.client()
-    client.project()
-    return client
-
-
-def _site_id(client: Client, name: str | None) -> str | None:
-    from alternatefutures.errors import NotFoundHere
-
-    if name is None:
-        return None
-    site = client.site(name)
-    if site is None:
-        raise NotFoundHere(f"There is no site {name!r}.", hint="`af sites list` shows your sites.")
-    return site.id
 
 
 def _proof(copy: dict[str, Any]) -> str:
