@@ -17,11 +17,20 @@ async def _failed(ctx: Context, error: Exception, copy_id: str) -> None:
     await service.copy_failed(ctx, copy_id, error)
 
 
+async def _align(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
+    """Makes rows for `_find`. A look at every project with a policy: when sites change, and not at every job's end."""
+    await service.align_all(ctx)
+    return []
+
+
 async def _find(ctx: Context) -> list[tuple[str, tuple[str, ...]]]:
     """Each turn of a row has a run of its own."""
     return [(f"{_COPY}:{copy.id}:{copy.turn}", (copy.id,)) for copy in await service.copies_due(ctx)]
 
 
 WORKFLOWS = (Workflow(_COPY, _tend, _failed, lane="copies"),)
-RECONCILERS = (Reconciler("replication.due", _COPY, _find),)
+RECONCILERS = (
+    Reconciler("replication.wanted", _COPY, _align, every_seconds=30.0, topic="hosts"),
+    Reconciler("replication.due", _COPY, _find),
+)
 SCHEDULES = ()

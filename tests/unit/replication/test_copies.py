@@ -78,6 +78,7 @@ class World:
     async def turn(self, *, later: timedelta = timedelta(0)) -> list[replication.Copy]:
         """One look of the worker, ``later`` than the last, and a run of each copy that is due; all copies after it."""
         self.clock.advance(later)
+        await replication.service.align_all(self.system)
         for copy in await replication.service.copies_due(self.system):
             await replication.service.tend_copy(self.system, copy.id)
         return await replication.list_copies(self.owner, self.project_id)
@@ -251,6 +252,16 @@ async def test_a_policy_names_providers_that_can_be_used(
     assert await replication.list_policies(world.owner, world.project_id) == []
 
 
+async def test_a_policy_shows_its_copies_at_once_and_lets_go_of_them_at_once(world: World) -> None:
+    root = await world.pinned()
+    await replication.set_policy(world.owner, world.project_id, ["shelf"])
+    (copy,) = await replication.list_copies(world.owner, world.project_id)
+    assert (copy.root, copy.provider, copy.state, copy.unwanted_at) == (root, "shelf", CopyState.WANTED, None)
+    await replication.delete_policy(world.owner, world.project_id)
+    (copy,) = await replication.list_copies(world.owner, world.project_id)
+    assert copy.unwanted_at == world.clock.now()
+
+
 async def test_only_members_see_and_set_policies(world: World) -> None:
     user = await auth.create_user(world.system, username="stranger")
     stranger = world.platform.context(Actor(ActorKind.USER, user_id=user.id))
@@ -264,6 +275,8 @@ async def test_only_members_see_and_set_policies(world: World) -> None:
             await attempt
     with pytest.raises(Forbidden):
         await replication.service.tend_copy(world.owner, ids.new(ids.COPY, world.clock.now()))
+    with pytest.raises(Forbidden):
+        await replication.service.align_all(world.owner)
 
 
 async def test_a_site_of_somebody_else_has_no_policy_here(world: World) -> None:

@@ -37,6 +37,7 @@ async def test_a_policy_with_lighthouse_ends_in_deals_that_can_be_listed(databas
 
             async def turn() -> replication.Copy:
                 clock.advance(timedelta(days=2))
+                await service.align_all(platform.context(SYSTEM))
                 for copy in await service.copies_due(platform.context(SYSTEM)):
                     await service.tend_copy(platform.context(SYSTEM), copy.id)
                 (copy,) = await replication.list_copies(owner, project)

@@ -68,24 +68,23 @@ async def figures(ctx: Context) -> Gauges:
 # --- which are wanted ------------------------------------------------------------------------------------------------
 
 
-async def copies_due(ctx: Context) -> list[Copy]:
-    """Bring the rows in line with the policies and with what is live, and find those to be worked on."""
+async def align_all(ctx: Context) -> None:
+    """Bring the rows in line with the policies and with what is live, project by project."""
     only_the_platform(ctx)
     after = ""
     while True:
         async with ctx.reading() as connection:
             page = await store.projects_after(connection, after, _PROJECTS_PAGE)
         for project_id in page:
-            await _align(ctx, project_id)
+            await align(ctx, project_id)
         if len(page) < _PROJECTS_PAGE:
             break
         after = page[-1]
-    async with ctx.reading() as connection:
-        return await store.due(connection, ctx.now, DUE_MAX)
 
 
-async def _align(ctx: Context, project_id: ProjectId) -> None:
-    """The rows of one project."""
+async def align(ctx: Context, project_id: ProjectId) -> None:
+    """Bring the rows of one project in line, and wake the worker if any changed."""
+    only_the_platform(ctx)
     async with ctx.reading() as connection:
         policies = await store.policies_of(connection, project_id)
         known = await store.wanted_keys(connection, project_id)
@@ -105,6 +104,7 @@ async def _align(ctx: Context, project_id: ProjectId) -> None:
         if fresh:
             await store.want(tx, project_id, fresh, ctx.now)
         await store.let_go(tx, project_id, gone, ctx.now, ctx.now + rules.KEEP_UNWANTED)
+        ctx.ring("work")
 
 
 class _Live:
@@ -127,6 +127,13 @@ async def _live(ctx: Context, project_id: ProjectId) -> list[_Live]:
 
 
 # --- one step of one copy --------------------------------------------------------------------------------------------
+
+
+async def copies_due(ctx: Context) -> list[Copy]:
+    """Those to be worked on."""
+    only_the_platform(ctx)
+    async with ctx.reading() as connection:
+        return await store.due(connection, ctx.now, DUE_MAX)
 
 
 async def tend_copy(ctx: Context, copy_id: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from af import domains, projects
-from af.core.context import Context
+from af.core.context import SYSTEM, Context
 from af.core.ids import SiteId
 from af.replication import rules, store
 from af.replication.errors import PolicyInvalid, PolicyNotFound
 from af.replication.models import Policy
 from af.replication.service.access import READ, SPEND, providers
+from af.replication.service.copies import align
 
 
 async def set_policy(ctx: Context, project_id: str, names: Sequence[str], *, site_id: str | None = None) -> Policy:
@@ -36,10 +37,10 @@ async def set_policy(ctx: Context, project_id: str, names: Sequence[str], *, sit
     )
     async with ctx.transaction() as tx:
         await store.put_policy(tx, policy)
+        await align(ctx.acting_as(SYSTEM), project.id)
         await projects.audit(
             ctx, "replication.set", project.id, site_id or project.id, None, {"providers": ",".join(chosen)}
         )
-        ctx.ring("work")
     return policy
 
 
@@ -49,8 +50,8 @@ async def delete_policy(ctx: Context, project_id: str, *, site_id: str | None = 
     async with ctx.transaction() as tx:
         if not await store.delete_policy(tx, project.id, site_id):
             raise PolicyNotFound("There is no such replication policy.")
+        await align(ctx.acting_as(SYSTEM), project.id)
         await projects.audit(ctx, "replication.delete", project.id, site_id or project.id, None, None)
-        ctx.ring("work")
 
 
 async def list_policies(ctx: Context, project_id: str) -> list[Policy]:
